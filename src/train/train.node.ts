@@ -40,6 +40,7 @@ import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
 import {
+  hashOfTeachers,
   keptTeachers,
   noticeOtherTexts,
   openTeachers,
@@ -118,7 +119,7 @@ const meet = async (
 ): Promise<void> => {
   if (ranks === null) return;
   const weights = initFrom === undefined ? "none" : `${initFrom.sha256}${initFrom.blocks === true ? " in blocks" : ""}`;
-  const hashes = { text: sha256, weights, teachers: teachers.map((teacher) => teacher.sha256).join(" ") };
+  const hashes = { text: sha256, weights, teachers: hashOfTeachers(teachers) };
   const { step } = progress;
   const plan = { chatTemplate, step, progress, stopAt: stopAt ?? null, finalSampleTokens, config };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
@@ -332,7 +333,7 @@ const resumeRun = async function* (
     } else checkStopAt(options.stopAt, progress.step);
     const initial = base ?? (saved === null ? await readStart(path, described, options.onNotice) : null);
     opened = initial;
-    teachers = await reopenTeachers(path, data, options.onNotice);
+    teachers = await reopenTeachers(path, data, options.teacher, options.onNotice);
     const { list } = teachers;
     checkHasTeachers(config, list.length);
     const first = initial === null ? drawnState : firstState(initial, config);

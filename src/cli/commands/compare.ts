@@ -291,7 +291,10 @@ export const declareCompare = (command: Command): void => {
     .addHelpText("after", notes(examples))
     .action(async (settings: readonly string[], flags: CompareFlags) => {
       await runCompare(settings, flags).catch((error: unknown) => {
-        throw inFlags(error);
+        throw inFlags(error, [
+          ['unknown: "skip"', "--data with a text whose characters all models know"],
+          [", the option chatTemplate", ""],
+        ]);
       });
     });
 };
