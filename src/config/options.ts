@@ -35,6 +35,8 @@ export const mostTemplate = 2 ** 18;
 /** Maximum number of teachers. All of them are in memory, and each step computes all of them. */
 const mostTeachers = 64;
 
+const teacherOption = z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(mostTeachers)]).optional();
+
 const newRunSchema = z.strictObject({
   ...running,
   data: z.string().min(1).optional(),
@@ -50,7 +52,7 @@ const newRunSchema = z.strictObject({
   preset: z.string().optional(),
   initFrom: z.string().min(1).optional(),
   keepBlocks: z.boolean().optional(),
-  teacher: z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(mostTeachers)]).optional(),
+  teacher: teacherOption,
   // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   out: z.string().min(1).nullable().optional(),
@@ -58,8 +60,12 @@ const newRunSchema = z.strictObject({
   finalSampleTokens: z.int().min(0).optional(),
 });
 
-/** New paths to files with the same text. */
-const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
+/** New paths to files with the same text, and to the same teachers. */
+const moved = {
+  data: z.string().min(1).optional(),
+  valData: z.string().min(1).optional(),
+  teacher: teacherOption,
+};
 
 const resumedRunSchema = z.strictObject({
   ...running,
@@ -177,7 +183,7 @@ export const checkTrainOptions = (options: object): void => {
       where: "resume",
       must: "options that change the run must be absent",
       got: other,
-      hint: "a new run, or only steps, extend, data and options such as threads, stopAt or onNotice",
+      hint: "a new run, or only steps, extend, data, teacher and options such as threads, stopAt or onNotice",
     });
   }
   parseConfig(resumedRunSchema, given, optionName);

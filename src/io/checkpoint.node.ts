@@ -134,16 +134,17 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
  * Checks that a checkpoint may replace `folder`. The path must be unused, an empty folder, or a checkpoint that
  * Foretoken wrote.
  * @param shown the folder as the user named it.
+ * @param hint what the user can do about other contents.
  * @throws CheckpointError if `folder` may not be replaced or cannot be listed.
  */
-export const checkReplaceable = async (folder: string, shown = folder): Promise<void> => {
+export const checkReplaceable = async (folder: string, shown = folder, hint = "another folder"): Promise<void> => {
   const occupant = await occupantOf(placeOf(folder).path);
   if (occupant === "nothing" || occupant === "an empty folder" || occupant === "ours") return;
   throw new CheckpointError({
     where: shown,
     must: "the folder must be new, empty or a checkpoint that foretoken wrote",
     got: occupant,
-    hint: "another folder",
+    hint,
   });
 };
 

@@ -34,7 +34,15 @@ const dataSchema = z.strictObject({
   initFrom: initialSchema.optional(),
   /** The models that the run learns from, in order. Absent if it learns only from its text. */
   teachers: z
-    .array(z.strictObject({ path: z.string(), sha256: z.string() }))
+    .array(
+      z.strictObject({
+        path: z.string(),
+        /** Hash of the weights. */
+        sha256: z.string(),
+        /** Hash of the configuration and the tokenizer. */
+        configSha256: z.string(),
+      }),
+    )
     .min(1)
     .optional(),
   // Absent if the run trains on a text.

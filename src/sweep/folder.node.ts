@@ -5,7 +5,7 @@ import { isRecord } from "../core/checks/is-record.ts";
 import { jsonLimits, parseJson } from "../core/checks/json.ts";
 import { CheckpointError, ConfigError, DataError, ForetokenError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
-import { readRegularFile } from "../core/system/regular-file.node.ts";
+import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { quoteWord } from "../core/text/shell-word.ts";
 import { loadCorpus } from "../data/corpora.node.ts";
 import { splitText } from "../data/corpus.ts";
@@ -42,25 +42,36 @@ export interface SweepTexts {
 export interface SweepFolder {
   readonly path: string;
   readonly texts: SweepTexts;
+  /** Hashes of the teachers. */
+  readonly teachers: readonly string[];
   readonly lock: Lock;
 }
 
-/** Reads a JSON file; undefined if there is none. @throws CheckpointError if the file is not JSON. */
+/** Reads a JSON file; undefined if there is none. @throws CheckpointError if the path is no file, or is not JSON. */
 export const readJsonIfThere = async (path: string): Promise<unknown> => {
   let bytes: Uint8Array;
   try {
     bytes = await readRegularFile(path, jsonLimits.config);
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return undefined;
-    throw error;
+    if (!(error instanceof UnreadableFileError)) throw error;
+    const { must, got } = error;
+    throw new CheckpointError({ where: path, must, got, hint: "moving it away", cause: error });
   }
   return parseJson(bytes, jsonLimits.config, (fault) => new CheckpointError({ where: path, ...fault }));
 };
 
-/** Reads a JSON file that can be made again from the runs; undefined if it is missing or damaged. */
+/** Whether a file is not JSON, so that it can be replaced. */
+const isDamage = (error: unknown): error is CheckpointError =>
+  error instanceof CheckpointError && !(error.cause instanceof UnreadableFileError);
+
+/**
+ * Reads a JSON file that can be made again from the runs; undefined if it is missing or damaged.
+ * @throws CheckpointError if the path is no file.
+ */
 export const readDerived = (path: string): Promise<unknown> =>
   readJsonIfThere(path).catch((error: unknown) => {
-    if (error instanceof CheckpointError) return undefined;
+    if (isDamage(error)) return undefined;
     throw error;
   });
 
@@ -69,8 +80,10 @@ export const writeJson = (path: string, value: unknown): Promise<void> =>
 
 /** Everything that a sweep's result depends on. The sweep's folder contains a copy, which identifies the sweep. */
 interface KnownSweep {
-  readonly sweep: Omit<ParsedSweep, "$schema" | "data">;
+  readonly sweep: Omit<ParsedSweep, "$schema" | "data" | "teacher">;
   readonly sha256: string;
+  /** The teachers' hashes; absent without teachers. */
+  readonly teachers?: readonly string[];
 }
 
 /** Names in a folder; empty if the folder does not exist. */
@@ -93,7 +106,7 @@ const readPlan = async (path: string): Promise<unknown> => {
   try {
     return await readJsonIfThere(plan);
   } catch (error) {
-    if (!(error instanceof CheckpointError)) throw error;
+    if (!isDamage(error)) throw error;
     if (!(await hasTrained(path))) return null;
     throw new CheckpointError({
       ...error.details,
@@ -126,6 +139,9 @@ const checkFolder = async (path: string, wanted: KnownSweep): Promise<"new" | "k
   if (!(await hasTrained(path))) return "new";
   const [own, before] = [known.sweep, isRecord(found) ? found.sweep : undefined];
   const keys = isRecord(own) && isRecord(before) ? [...new Set([...Object.keys(own), ...Object.keys(before)])] : [];
+  const [ownTeachers, teachersBefore] = [known, found].map((one) =>
+    JSON.stringify(isRecord(one) ? one.teachers : null),
+  );
   const changed = keys.find(
     (key) =>
       JSON.stringify((own as Record<string, unknown>)[key]) !==
@@ -134,7 +150,12 @@ const checkFolder = async (path: string, wanted: KnownSweep): Promise<"new" | "k
   throw new ConfigError({
     where: `sweep: ${path}`,
     must: "the sweep to resume must be unchanged",
-    got: changed === undefined ? "another text (its SHA-256 differs)" : `another value of ${changed}`,
+    got:
+      changed !== undefined
+        ? `another value of ${changed}`
+        : ownTeachers === teachersBefore
+          ? "another text (its SHA-256 differs)"
+          : "another teacher (its SHA-256 differs)",
     hint: `another folder, or compare with ${quoteWord(join(path, sweepNames.plan))}`,
   });
 };
@@ -172,11 +193,17 @@ export const readSweepTexts = async ({ data, ...sweep }: ParsedSweep): Promise<S
   return { train, choose, heldOut, name, notice, sha256 };
 };
 
-/** The text is identified by its hash, so its path may change. */
-const knownSweep = ({ $schema: _, data: __, ...sweep }: ParsedSweep, { sha256 }: SplitTexts): KnownSweep => ({
-  sweep,
-  sha256,
-});
+/** What a sweep reads: its text, and the hashes of its teachers. */
+export interface SweepSources {
+  readonly split: SplitTexts;
+  readonly teachers: readonly string[];
+}
+
+/** The text and the teachers are identified by their hashes, so their paths may change. */
+const knownSweep = (
+  { $schema: _, data: __, teacher: ___, ...sweep }: ParsedSweep,
+  { split, teachers }: SweepSources,
+): KnownSweep => ({ sweep, sha256: split.sha256, ...(teachers.length === 0 ? {} : { teachers }) });
 
 /** Runs `work`; an error of the file system is reworded to name the folder. */
 const inFolder = async <Done>(path: string, work: () => Promise<Done>): Promise<Done> => {
@@ -191,14 +218,15 @@ const inFolder = async <Done>(path: string, work: () => Promise<Done>): Promise<
  * Whether the folder is new, or is already the folder of this sweep. Nothing is written.
  * @throws ConfigError for any other folder.
  */
-export const findSweepFolder = (path: string, sweep: ParsedSweep, texts: SplitTexts): Promise<"new" | "known"> =>
-  inFolder(path, () => checkFolder(path, knownSweep(sweep, texts)));
+export const findSweepFolder = (path: string, sweep: ParsedSweep, sources: SweepSources): Promise<"new" | "known"> =>
+  inFolder(path, () => checkFolder(path, knownSweep(sweep, sources)));
 
-const openFolder = async (path: string, sweep: ParsedSweep, split: SplitTexts): Promise<SweepFolder> => {
+const openFolder = async (path: string, sweep: ParsedSweep, sources: SweepSources): Promise<SweepFolder> => {
+  const { split, teachers } = sources;
   await mkdir(path, { recursive: true });
   const lock = await takeLock(join(path, sweepNames.lock), `sweep: ${path}`);
   try {
-    const wanted = knownSweep(sweep, split);
+    const wanted = knownSweep(sweep, sources);
     const kind = await checkFolder(path, wanted);
     if (kind === "new") await writeJson(join(path, sweepNames.plan), wanted);
     await mkdir(join(path, sweepNames.texts), { recursive: true });
@@ -206,7 +234,7 @@ const openFolder = async (path: string, sweep: ParsedSweep, split: SplitTexts): 
     const place = (name: string): string => join(path, sweepNames.texts, `${name}.txt`);
     const places = { train: place("train"), choose: place("choose"), heldOut: place("held-out") };
     for (const name of ["train", "choose", "heldOut"] as const) await keepText(places[name], split[name]);
-    return { path, texts: { ...places, name: split.name, notice: split.notice }, lock };
+    return { path, texts: { ...places, name: split.name, notice: split.notice }, teachers, lock };
   } catch (error) {
     await lock.release();
     throw error;
@@ -217,5 +245,5 @@ const openFolder = async (path: string, sweep: ParsedSweep, split: SplitTexts): 
  * Opens the folder of a new or existing sweep and takes the folder's lock.
  * @throws ConfigError if the folder is not the folder of this sweep, or if another process has the lock.
  */
-export const openSweepFolder = (path: string, sweep: ParsedSweep, texts: SplitTexts): Promise<SweepFolder> =>
-  inFolder(path, () => openFolder(path, sweep, texts));
+export const openSweepFolder = (path: string, sweep: ParsedSweep, sources: SweepSources): Promise<SweepFolder> =>
+  inFolder(path, () => openFolder(path, sweep, sources));

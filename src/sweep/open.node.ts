@@ -11,7 +11,15 @@ import {
   checkWhole,
 } from "../core/checks/check-arguments.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
-import { findSweepFolder, openSweepFolder, readSweepTexts, type SweepFolder, sweepNames } from "./folder.node.ts";
+import { openTeachers } from "../train/prepare/teachers.node.ts";
+import {
+  findSweepFolder,
+  openSweepFolder,
+  readSweepTexts,
+  type SweepFolder,
+  type SweepSources,
+  sweepNames,
+} from "./folder.node.ts";
 import { type PlannedSetting, planSettings } from "./plan.node.ts";
 import type { SweepRunning } from "./run-part.node.ts";
 import type { Part } from "./schedule.ts";
@@ -58,13 +66,22 @@ export interface Asked {
   readonly running: SweepRunning;
 }
 
+/** Reads the text and the teachers' hashes. @throws like `train` for a text or a teacher that cannot be used. */
+export const readSources = async ({ parsed, running }: Pick<Asked, "parsed" | "running">): Promise<SweepSources> => {
+  const split = await readSweepTexts(parsed);
+  const { list, close } = await openTeachers(parsed.teacher, running.onNotice);
+  await close();
+  return { split, teachers: list.map(({ sha256 }) => sha256) };
+};
+
 /** Opens the folder. For a new sweep, all settings are planned before anything is written. */
-export const openAsked = async ({ out, parsed, wanted, preset, running }: Asked) => {
-  const texts = await readSweepTexts(parsed);
-  const isNew = (await findSweepFolder(out, parsed, texts)) === "new";
-  const given = { text: texts.train, valText: texts.choose };
+export const openAsked = async (asked: Asked) => {
+  const { out, parsed, wanted, preset, running } = asked;
+  const sources = await readSources(asked);
+  const isNew = (await findSweepFolder(out, parsed, sources)) === "new";
+  const given = { text: sources.split.train, valText: sources.split.choose };
   const planned = isNew ? await planSettings(wanted, given, parsed, preset, running) : undefined;
-  return { folder: await openSweepFolder(out, parsed, texts), planned };
+  return { folder: await openSweepFolder(out, parsed, sources), planned };
 };
 
 /** Checks the arguments of `sweep`. @throws ConfigError for an invalid argument. */

@@ -43,7 +43,15 @@ export const planSettings = async (
         teacher: sweep.teacher,
         config: configOf(setting, seeds[0] as number),
       });
-      const { steps, evalInterval } = config.train;
+      const { steps, evalInterval, average } = config.train;
+      if (average !== undefined) {
+        throw new ConfigError({
+          where: "train.average",
+          must: "must be left out, because a sweep compares the weights of runs and not their averages",
+          got: average.kind,
+          hint: "train --average with the winner",
+        });
+      }
       planned.push({ ...setting, steps, evalInterval });
     } catch (error) {
       if (!(error instanceof ForetokenError)) throw error;

@@ -90,15 +90,18 @@ export interface SettingOutcome {
 
 const meanOf = ({ losses }: SettingOutcome): number => mean(losses.map(({ natsPerCharacter }) => natsPerCharacter));
 
+/** The finished setting with the lowest mean loss. */
+const bestOf = <Outcome extends SettingOutcome>(finished: readonly Outcome[]): Outcome | undefined =>
+  finished.reduce<Outcome | undefined>((a, b) => (a === undefined || meanOf(b) < meanOf(a) ? b : a), undefined);
+
+const isFinished = ({ ending }: SettingOutcome): boolean => ending.kind === "finished";
+
 /** Adds to each setting its distance from the best finished setting. */
 export const sweptSettings = (
   outcomes: readonly SettingOutcome[],
 ): { readonly settings: readonly SweptSetting[]; readonly winner: number | null } => {
-  const finished = outcomes.filter(({ ending }) => ending.kind === "finished");
-  const best = finished.reduce<SettingOutcome | undefined>(
-    (a, b) => (a === undefined || meanOf(b) < meanOf(a) ? b : a),
-    undefined,
-  );
+  const finished = outcomes.filter(isFinished);
+  const best = bestOf(finished);
   const noise = noiseOf(finished.map(({ losses }) => losses.map(({ natsPerCharacter }) => natsPerCharacter)));
   const settings = outcomes.map((outcome, i) => ({
     number: i + 1,
@@ -136,8 +139,19 @@ export const isEnding = (value: unknown): value is Ending => {
   }
 };
 
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+
+/** Steps done and planned. */
+const areSteps = ({ steps, plannedSteps }: Readonly<Record<string, unknown>>): boolean =>
+  isCount(steps) && isCount(plannedSteps) && plannedSteps > 0 && steps <= plannedSteps;
+
+/** Whether a mean belongs to its values; sums of other machines may differ in their last digits. */
+const isMeanOf = (value: number, values: readonly number[]): boolean =>
+  Math.abs(value - mean(values)) <= 1e-9 * Math.abs(value);
+
 const isSetting = (value: unknown): boolean =>
   isNumbers(value, "number", "steps", "plannedSteps") &&
+  areSteps(value) &&
   typeof value.name === "string" &&
   isEnding(value.ending) &&
   isListOf(value.losses, (one) => isNumbers(one, "seed", "natsPerCharacter")) &&
@@ -150,11 +164,35 @@ const isHeldOut = (value: unknown): boolean =>
   isNumbers(value, "natsPerCharacter", "bitsPerByte") &&
   isListOf(value.runs, (one) => isNumbers(one, "seed", "natsPerCharacter", "bitsPerByte"));
 
-/** Whether a value is a complete result of a sweep with this number of settings. */
-export const isSweepResult = (value: unknown, settings: number): value is SweepResult =>
+const hasResultFields = (value: unknown, settings: number): value is SweepResult =>
   isNumbers(value, "steps", "plannedSteps") &&
+  areSteps(value) &&
   isListOf(value.settings, isSetting) &&
   value.settings.length === settings &&
-  (value.winner === null
-    ? value.heldOut === null
-    : isNumber(value.winner) && Number(value.winner) <= settings && isHeldOut(value.heldOut));
+  (value.winner === null ? value.heldOut === null : isNumber(value.winner) && isHeldOut(value.heldOut));
+
+/** Whether the numbers of a result belong together. */
+const isConsistent = ({ settings, winner, heldOut, steps, plannedSteps }: SweepResult): boolean => {
+  const sum = (key: "steps" | "plannedSteps"): number => settings.reduce((total, one) => total + one[key], 0);
+  const nats = (runs: readonly SweptRun[]): readonly number[] => runs.map((run) => run.natsPerCharacter);
+  return (
+    steps === sum("steps") &&
+    plannedSteps === sum("plannedSteps") &&
+    settings.every(
+      ({ number, losses, natsPerCharacter }, i) =>
+        number === i + 1 &&
+        (natsPerCharacter === null ? losses.length === 0 : isMeanOf(natsPerCharacter, nats(losses))),
+    ) &&
+    winner === (bestOf(settings.filter(isFinished))?.number ?? null) &&
+    (heldOut === null ||
+      (isMeanOf(heldOut.natsPerCharacter, nats(heldOut.runs)) &&
+        isMeanOf(
+          heldOut.bitsPerByte,
+          heldOut.runs.map((run) => run.bitsPerByte),
+        )))
+  );
+};
+
+/** Whether a value is a complete result of a sweep with this number of settings, without damage. */
+export const isSweepResult = (value: unknown, settings: number): value is SweepResult =>
+  hasResultFields(value, settings) && isConsistent(value);

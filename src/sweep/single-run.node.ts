@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import { checkWhole } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
-import { findSweepFolder, readSweepTexts, sweepNames } from "./folder.node.ts";
-import { askedSweep, openAsked, runName, type SweepOptions } from "./open.node.ts";
+import { findSweepFolder, sweepNames } from "./folder.node.ts";
+import { askedSweep, openAsked, readSources, runName, type SweepOptions } from "./open.node.ts";
 import { configOf, type PlannedSetting, planSettings } from "./plan.node.ts";
 import { writeProgress } from "./progress.node.ts";
-import { isDone, lossUntil, readNoted, trainPart } from "./run-part.node.ts";
+import { checkOwn, isDone, lossUntil, readNoted, trainPart } from "./run-part.node.ts";
 import type { SweepRunEvent } from "./sweep-events.ts";
 import type { SweepConfig } from "./sweep-types.ts";
 
@@ -47,7 +47,8 @@ export const trainSingleRun = async (
   options: SweepOptions,
   number: number,
 ): Promise<SweepRunEvent> => {
-  const { out, parsed, wanted, seeds, preset, running } = askedSweep(config, options);
+  const asked = askedSweep(config, options);
+  const { out, parsed, wanted, seeds, preset, running } = asked;
   const count = wanted.length * seeds.length;
   checkWhole("sweep: only", number, 1);
   if (number > count) {
@@ -58,7 +59,8 @@ export const trainSingleRun = async (
       hint: `--only ${count}`,
     });
   }
-  if ((await findSweepFolder(out, parsed, await readSweepTexts(parsed))) === "new") {
+  const sources = await readSources(asked);
+  if ((await findSweepFolder(out, parsed, sources)) === "new") {
     throw new ConfigError({
       where: `sweep: ${out}`,
       must: "the sweep must be prepared before single runs are trained",
@@ -76,9 +78,12 @@ export const trainSingleRun = async (
   const [planned] = await planSettings(one, given, { ...parsed, stop: { kind: "never" } }, preset, running);
   const { steps, ...own } = planned as PlannedSetting;
   const told = { type: "run", setting: setting + 1, seed } as const;
+  const { teachers } = sources;
+  await checkOwn(path, { steps, teachers });
   if (!isDone(await readNoted(path), { until: steps }, steps)) {
-    const plan = { path, texts: { ...texts, name: parsed.data, notice: undefined }, preset, teacher: parsed.teacher };
-    const end = await trainPart({ ...plan, config: configOf(own, seed), steps, until: steps }, running);
+    const plan = { path, texts: { ...texts, name: parsed.data, notice: undefined }, preset };
+    const learning = { teacher: parsed.teacher, teachers };
+    const end = await trainPart({ ...plan, ...learning, config: configOf(own, seed), steps, until: steps }, running);
     if (end.kind === "interrupted") {
       running.signal?.throwIfAborted();
       throw new Error("the run was interrupted without a signal");

@@ -7,7 +7,7 @@ import { askedSweep, openAsked, pathOf, plannedSteps, type Sweep, type SweepOpti
 import { configOf, type PlannedSetting, planSettings } from "./plan.node.ts";
 import { writeProgress } from "./progress.node.ts";
 import { isSweepResult } from "./result.ts";
-import { isDone, lossUntil, type NotedRun, readNoted, trainPart, unbegun } from "./run-part.node.ts";
+import { checkOwn, isDone, lossUntil, type NotedRun, readNoted, trainPart, unbegun } from "./run-part.node.ts";
 import { type Ending, type Measured, type Part, schedule } from "./schedule.ts";
 import { stopOf } from "./sweep-config.ts";
 import type { SweepEvent, SweepRunEvent } from "./sweep-events.ts";
@@ -48,11 +48,13 @@ async function* trainPhase(
     const { steps, ...one } = settings[setting] as PlannedSetting;
     const seed = seeds[part.seed] as number;
     const told = { type: "run", setting: setting + 1, seed } as const;
+    const { teachers } = folder;
+    await checkOwn(path, { steps, teachers });
     if (!isDone(await readNoted(path), part, steps)) {
       if (running.signal.aborted) return;
       const { teacher } = sweep.parsed;
-      const plan = { path, texts: folder.texts, preset, teacher, config: configOf({ ...one }, seed), steps, until };
-      const end = await trainPart(plan, running);
+      const plan = { path, texts: folder.texts, preset, config: configOf({ ...one }, seed), steps, until };
+      const end = await trainPart({ ...plan, teacher, teachers }, running);
       if (end.kind === "interrupted") return;
       if (end.kind === "failed") {
         failures.set(setting, end.reason);

@@ -24,6 +24,14 @@ export interface Running {
    * a resumed run: the new place of the run's validation text.
    */
   readonly valData?: string | undefined;
+  /**
+   * Models to learn from, in addition to the text: a run's folder (its best weights are used), a checkpoint's
+   * directory, a `.gguf` file or `hf:org/name`; several models as a list. The run learns from the average of their
+   * probabilities, as `config.train.teacher` says. Their tokenizer must be the run's; without `initFrom`, the run uses
+   * the tokenizer of the first one. For a resumed run: the new places of all its teachers, in the same order, if they
+   * were moved; the models must be unchanged. By default, a resumed run opens the models in their original places.
+   */
+  readonly teacher?: string | readonly string[] | undefined;
   /** An opened backend, which the caller closes, or the name of a backend. Default "auto". */
   readonly backend?: Backend | BackendChoice;
   /** Number of threads, if the backend is given by name. Default: all cores. */
@@ -112,13 +120,6 @@ export interface NewRun extends Running {
    * widened once, to the dtype. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
-  /**
-   * Models to learn from, in addition to the text: a run's folder (its best weights are used), a checkpoint's
-   * directory, a `.gguf` file or `hf:org/name`; several models as a list. The run learns from the average of their
-   * probabilities, as `config.train.teacher` says. Their tokenizer must be the run's; without `initFrom`, the run uses
-   * the tokenizer of the first one. A resumed run opens them again.
-   */
-  readonly teacher?: string | readonly string[] | undefined;
   /**
    * Changes to fields of the preset, or of the configuration that follows from your own text, for example `{ model: {
    * nLayer: 6 }, train: { steps: 500 } }`.

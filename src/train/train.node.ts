@@ -39,7 +39,14 @@ import { checkHandOut, checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
-import { keptTeachers, openTeachers, reopenTeachers, type Teachers } from "./prepare/teachers.node.ts";
+import {
+  hashOfTeachers,
+  keptTeachers,
+  noticeOtherTexts,
+  openTeachers,
+  reopenTeachers,
+  type Teachers,
+} from "./prepare/teachers.node.ts";
 import { changesOfTeachers, checkHasTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import { comparedOptions } from "./ranks/compared-options.node.ts";
 import { checkDivides } from "./ranks/meeting.ts";
@@ -112,7 +119,7 @@ const meet = async (
 ): Promise<void> => {
   if (ranks === null) return;
   const weights = initFrom === undefined ? "none" : `${initFrom.sha256}${initFrom.blocks === true ? " in blocks" : ""}`;
-  const hashes = { text: sha256, weights, teachers: teachers.map((teacher) => teacher.sha256).join(" ") };
+  const hashes = { text: sha256, weights, teachers: hashOfTeachers(teachers) };
   const { step } = progress;
   const plan = { chatTemplate, step, progress, stopAt: stopAt ?? null, finalSampleTokens, config };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
@@ -202,6 +209,7 @@ const startFrom = async function* (
     ...keptTeachers(opened),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
+  await noticeOtherTexts(opened, about, options.onNotice);
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
     // If the run was aborted while the text was read, the abort takes effect here.
     await yieldToHost();
@@ -325,7 +333,7 @@ const resumeRun = async function* (
     } else checkStopAt(options.stopAt, progress.step);
     const initial = base ?? (saved === null ? await readStart(path, described, options.onNotice) : null);
     opened = initial;
-    teachers = await reopenTeachers(path, data, options.onNotice);
+    teachers = await reopenTeachers(path, data, options.teacher, options.onNotice);
     const { list } = teachers;
     checkHasTeachers(config, list.length);
     const first = initial === null ? drawnState : firstState(initial, config);

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
@@ -74,4 +76,22 @@ test("two models alone: the interval says nothing of seeds; and several settings
   expect(many.stdout).toContain("paired by seed where the seeds are the same");
   expect(many.stdout).toContain("± is for each comparison alone, but p is corrected for 2 comparisons.");
   expect(alone.stdout).not.toContain("corrected");
+});
+
+test("a hint names only flags that the command has", async () => {
+  writeFileSync(join(cwd, "strange.txt"), "\u03b1\u03b2".repeat(200));
+  const { status, stderr } = await cli(
+    ["compare", "slow1", "fast1", "--data", "strange.txt", "--split", "all", ...on],
+    {
+      cwd,
+    },
+  );
+  expect(status).toBe(2);
+  expect(stderr).toContain("try --data with a text whose characters all models know");
+  const turns = ["user", "assistant"].map((role) => ({ role, content: "ab" }));
+  writeFileSync(join(cwd, "chat.jsonl"), `${JSON.stringify({ messages: turns })}\n`.repeat(40));
+  const trained = await cli(["train", ...tinyWith("--data", "chat.jsonl", "--out", "none")], { cwd });
+  expect(trained.stderr).toContain(
+    "try a model with a chat template, --chat-template FILE, or documents of plain text",
+  );
 });

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { SweepResult } from "#foretoken/index.js";
 import { cli, jsonLines, tree, workplace } from "./cli.ts";
@@ -207,6 +207,30 @@ test("a folder whose sweep has no run is begun anew by another file", async () =
   }
 });
 
+test("a run that somebody trained further is refused, before it is measured as a run of the sweep", async () => {
+  cpSync(join(cwd, "rates"), join(cwd, "further"), { recursive: true });
+  rmSync(join(cwd, "further", "result.json"));
+  const further = await cli(["train", "--resume", "further/runs/03-seed1", "--steps", "9", ...on], { cwd });
+  expect(further.status, further.stderr).toBe(0);
+  const { status, stderr } = await cli(["sweep", "rates.json", "--out", "further", ...on], { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toContain(
+    "sweep: further/runs/03-seed1: the run must have 6 steps, as the sweep planned it; got 9 steps; try deleting further/runs/03-seed1;",
+  );
+  expect(existsSync(join(cwd, "further", "result.json"))).toBe(false);
+});
+
+test("a file in place of the scripts' folder is refused before anything is written", async () => {
+  for (const [folder, got] of [
+    ["text.txt", "a file"],
+    ["text.txt/jobs", "a file in its path"],
+  ] as const) {
+    const { stderr } = await cli(["sweep", "rates.json", "--slurm", folder, "--out", "unmade", ...on], { cwd });
+    expect(stderr).toBe(`foretoken: --slurm ${folder}: must be a folder; got ${got}; try another name\n`);
+    expect(existsSync(join(cwd, "unmade"))).toBe(false);
+  }
+});
+
 test("a damaged result is made again; a run that lost its weights is trained again; a damaged plan is refused", async () => {
   const place = (name: string) => join(cwd, "rates", name);
   const whole = readFileSync(place("result.json"), "utf8");
@@ -249,6 +273,30 @@ test("a sweep varies how its runs learn from a teacher, whose path is relative t
   const { status, stdout, stderr } = await cli(["sweep", "taught.json", ...on], { cwd });
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/train --data text\.txt --teacher teacher --config taught\/winner\.json$/mu);
+  // The plan identifies the teacher by its hash and not by its path.
+  renameSync(join(cwd, "taught", "result.json"), join(cwd, "kept.json"));
+  cpSync(join(cwd, "teacher"), join(cwd, "copy"), { recursive: true });
+  write("moved.json", { ...weights, teacher: ["copy"] });
+  const moved = await cli(["sweep", join("..", basename(cwd), "moved.json"), "--out", "taught", ...on], { cwd });
+  expect(moved.status, moved.stderr).toBe(0);
+  expect(swept("taught")).toEqual(JSON.parse(readFileSync(join(cwd, "kept.json"), "utf8")));
+  rmSync(join(cwd, "teacher"), { recursive: true });
+  const other = ["--train.seed", "9", "--out", "teacher"];
+  expect(await cli(["train", ...plan, ...shape, ...other, ...on], { cwd })).toMatchObject({ status: 0 });
+  const changed =
+    /^foretoken: sweep: taught: the sweep to resume must be unchanged; got another teacher \(its SHA-256 differs\); /u;
+  for (const flags of [[], ["--only", "1"]])
+    expect((await cli(["sweep", "taught.json", ...flags, ...on], { cwd })).stderr).toMatch(changed);
+  // The teacher changed after the plan was checked, just before a run began.
+  const planned = JSON.parse(readFileSync(join(cwd, "taught", "sweep.json"), "utf8")) as { teachers: string[] };
+  const sha256 = planned.teachers[0] as string;
+  rmSync(join(cwd, "taught", "result.json"));
+  const description = join(cwd, "taught", "runs", "02-seed1", "run.json");
+  const described = readFileSync(description, "utf8");
+  writeFileSync(description, described.replaceAll(sha256, "0".repeat(64)));
+  expect((await cli(["sweep", "moved.json", "--out", "taught", ...on], { cwd })).stderr).toContain(
+    "taught/runs/02-seed1: the run must learn from the sweep's teachers; got another teacher",
+  );
   write("untaught.json", weights);
   expect((await cli(["sweep", "untaught.json", ...on], { cwd })).stderr).toContain(
     "train.teacher: must be used with a model to learn from; got no teacher",

@@ -1,4 +1,5 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { sweep } from "#foretoken/index.js";
 import type { RunListAnswer, RunSeries } from "#foretoken/serve/studio/protocol.js";
@@ -114,4 +115,43 @@ test("a damaged plan is a skipped folder; a damaged result counts as none", asyn
   await writeFile(place("sweep.json"), plan);
   await rename(place("kept.json"), place("result.json"));
   expect((await listed()).sweeps).toHaveLength(1);
+});
+
+test.each(["progress.json", "result.json"])(
+  "a folder, pipe or link in place of %s is a skipped sweep",
+  async (file) => {
+    const place = page.path("runs", "rates", file);
+    const whole = await readFile(place);
+    for (const make of [() => mkdir(place), () => execFileSync("mkfifo", [place]), () => symlink(place, place)]) {
+      await rm(place, { recursive: true });
+      await make();
+      const { sweeps, skipped, runs } = await listed();
+      expect(sweeps).toEqual([]);
+      expect(skipped).toEqual([
+        { name: "rates", reason: expect.stringMatching(`${file}: the path must be a regular file`) },
+      ]);
+      expect(runs).toHaveLength(4);
+    }
+    await rm(place);
+    await writeFile(place, whole);
+    expect((await listed()).sweeps).toHaveLength(1);
+  },
+);
+
+test("a plain folder named like a sweep's run is skipped, and is not shown as this run", async () => {
+  const named = page.path("runs", "rates:02-seed1");
+  await cp(page.path("runs", "rates", "runs", "01-seed1"), named, { recursive: true });
+  const { runs, skipped } = await listed();
+  expect(runs).toHaveLength(4);
+  expect(skipped).toEqual([{ name: "rates:02-seed1", reason: expect.stringContaining("try renaming the folder") }]);
+  await rm(named, { recursive: true });
+});
+
+test("a run of a sweep is not trained further than the sweep planned", async () => {
+  const { status, body } = await page.post<{ error: { message: string } }>("runs/rates%3A02-seed1/resume", {
+    steps: 20,
+  });
+  expect(status).toBe(409);
+  expect(JSON.stringify(body)).toContain("steps must be left out for a run of a sweep");
+  expect((await page.summary("rates:02-seed1")).config.train.steps).toBe(6);
 });

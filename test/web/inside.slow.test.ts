@@ -245,7 +245,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const patched = page.locator(".three-readings > div").nth(2);
     await patched.getByText("Choose a cell of the map.").waitFor();
     await page.getByRole("button", { name: "Try every cell" }).click();
-    await page.getByText(/^The answer is restored most at .* \(32 tried\)\.$/u).waitFor();
+    await page.getByText(/^The answer is restored most at .* \(32 cells tried\)\.$/u).waitFor();
     await patched.getByRole("heading", { name: /^Patched at layer \d, token \d/u }).waitFor();
     await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
     const places = [{ layer: 1, position: 15, part: "residual" }];

@@ -25,7 +25,7 @@ import {
 import { inFlags } from "../flags/option-names.ts";
 import { weightsOption } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { loadNamed, runOf, type WeightsName } from "../model/checkpoint-path.ts";
+import { loadNamed, runOf, runOfModel, type WeightsName } from "../model/checkpoint-path.ts";
 import { type ComparedModel, type ComparedSetting, comparedSettings } from "../model/compared-settings.ts";
 import { asInRun, findCorpus, measuredPart, readerLike, windowsInWords } from "../model/measured-text.ts";
 import { host } from "../process/host.ts";
@@ -138,16 +138,25 @@ const report = (
 
 /**
  * Prints a notice for each run that trained on a different text than the first run, or on a different part of the text.
+ * The same holds for the teachers of a run.
  */
-const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFlags): void => {
+const noticeOtherTexts = async (settings: readonly ComparedSetting[], flags: CompareFlags): Promise<void> => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
   if (flags.data !== undefined || first?.run === undefined) return;
   const { sha256 } = first.run.data;
+  const different = `a different text than ${printableName(first.path)}, or on a different part of the same text`;
   for (const { path, run } of others) {
-    if (run !== undefined && run.data.sha256 !== sha256) {
-      writeNotice(
-        `${printableName(path)} trained on a different text than ${printableName(first.path)}, or on a different part of the same text, so this run may have seen the measured text`,
-      );
+    if (run !== undefined && run.data.sha256 !== sha256)
+      writeNotice(`${printableName(path)} trained on ${different}, so this run may have seen the measured text`);
+  }
+  for (const { path, run } of [first, ...others]) {
+    for (const { path: teacher } of run?.data.teachers ?? []) {
+      const taught = await runOfModel(teacher);
+      if (taught !== undefined && taught.data.sha256 !== sha256) {
+        writeNotice(
+          `${printableName(path)} learned from ${printableName(teacher)}, which trained on ${different}, so it may have seen the measured text`,
+        );
+      }
     }
   }
 };
@@ -188,7 +197,7 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const { part, inWords, notice } = measuredPart(kind, name, flags);
-    noticeOtherTexts(settings, flags);
+    await noticeOtherTexts(settings, flags);
     if (notice !== undefined) writeNotice(notice);
     const { tokenizer, chatTemplate, endTokens } = lm;
     reader = { tokenizer, chatTemplate, endTokens };
@@ -282,7 +291,10 @@ export const declareCompare = (command: Command): void => {
     .addHelpText("after", notes(examples))
     .action(async (settings: readonly string[], flags: CompareFlags) => {
       await runCompare(settings, flags).catch((error: unknown) => {
-        throw inFlags(error);
+        throw inFlags(error, [
+          ['unknown: "skip"', "--data with a text whose characters all models know"],
+          [", the option chatTemplate", ""],
+        ]);
       });
     });
 };

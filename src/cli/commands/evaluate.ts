@@ -303,7 +303,7 @@ export const declareEvaluate = (command: Command): void => {
         });
       }
       await runEvaluate(path, flags).catch((error: unknown) => {
-        throw inFlags(error);
+        throw inFlags(error, [[", the option chatTemplate", ""]]);
       });
     });
 };

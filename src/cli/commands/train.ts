@@ -126,7 +126,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
     }
     reachedEnd = true;
   } catch (error) {
-    throw inFlags(error);
+    throw inFlags(error, [["the option chatTemplate", "--chat-template FILE"]]);
   } finally {
     reporter?.close();
     interrupt.release();

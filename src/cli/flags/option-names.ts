@@ -36,8 +36,11 @@ const inHint =
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** Rewrites an error of the library for the command line: option names become flags. */
-export const inFlags = (error: unknown): unknown => {
+/**
+ * Rewrites an error of the library for the command line: option names become flags.
+ * @param ownHints parts of hints, and what this command says instead.
+ */
+export const inFlags = (error: unknown, ownHints: readonly (readonly [string, string])[] = []): unknown => {
   if (!(error instanceof ForetokenError)) return error;
   const { where, hint, ...rest } = error.details;
   const names = error instanceof ConfigError ? inWhere : resumed;
@@ -50,7 +53,8 @@ export const inFlags = (error: unknown): unknown => {
     ...(hint === undefined
       ? {}
       : {
-          hint: hint
+          hint: ownHints
+            .reduce((text, [from, to]) => text.replace(from, to), hint)
             .replace('unknown: "skip"', "--unknown skip")
             .replace("replace: true", "--overwrite")
             .replace(inHint, flag),

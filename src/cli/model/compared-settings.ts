@@ -56,7 +56,7 @@ const keyOf = ({ path, run }: ComparedModel): string => {
     { ...config, train: { ...config.train, seed: undefined } },
     data.sha256,
     data.initFrom?.sha256,
-    data.teachers?.map((teacher) => teacher.sha256),
+    data.teachers?.map((teacher) => [teacher.sha256, teacher.configSha256]),
   ]);
 };
 

@@ -1,8 +1,9 @@
 /** A sweep as a job array: writes the scripts, and trains the run of a task. */
-import { chmod, lstat, mkdir } from "node:fs/promises";
+import { chmod, lstat, mkdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { quotePath } from "../../core/text/shell-word.ts";
 import { writeNewFile } from "../../io/new-file.node.ts";
 import type { SweepOptions } from "../../sweep/open.node.ts";
@@ -26,8 +27,20 @@ export interface JobArray {
 /** The program of this installation. */
 const program = (): string => fileURLToPath(new URL("../main.js", import.meta.url));
 
-/** @throws ConfigError if the folder has a script already, because the user may have changed it. */
+/**
+ * @throws ConfigError if the path cannot be a folder, or if the folder has a script already, because the user may have
+ * changed it.
+ */
 const checkScripts = async (folder: string): Promise<void> => {
+  const place = await stat(folder).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    if (systemErrorCode(error) === "ENOTDIR") return "a file in its path";
+    throw error;
+  });
+  if (place !== undefined && (typeof place === "string" || !place.isDirectory())) {
+    const got = typeof place === "string" ? place : "a file";
+    throw new ConfigError({ where: `--slurm ${folder}`, must: "must be a folder", got, hint: "another name" });
+  }
   for (const name of Object.values(slurmNames)) {
     const found = await lstat(join(folder, name)).catch(() => undefined);
     if (found === undefined) continue;

@@ -91,7 +91,7 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
     )
     .option(
       "--teacher <model>",
-      "learn also from the predictions of this model: a run, a checkpoint, a .gguf file or hf:org/name, with the run's tokenizer; give it again for the average of several models (default: learn from the text alone)",
+      "learn also from the predictions of this model: a run, a checkpoint, a .gguf file or hf:org/name, with the run's tokenizer; give it again for the average of several models; with --resume, the new places of all teachers (default: learn from the text alone)",
       eachPath("--teacher"),
     )
     .option(

@@ -29,6 +29,7 @@ const allowedWithResume = [
   "--extend",
   "--data",
   "--val-data",
+  "--teacher",
   "--backend",
   "--threads",
   "--stop-at",
@@ -51,7 +52,7 @@ const checkResume = (command: Command): void => {
     where: "--resume",
     must: "cannot be combined with flags that change the run",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with --steps, --extend, --data or a flag such as --threads, --stop-at or --json",
+    hint: "a new run, or --resume with --steps, --extend, --data, --teacher or a flag such as --threads, --stop-at or --json",
   });
 };
 
@@ -69,14 +70,14 @@ const readChatTemplate = async (path: string): Promise<string> => {
 
 const resumedRunOptions = async (
   command: Command,
-  { data, valData, extend }: TrainFlags,
+  { data, valData, teacher, extend }: TrainFlags,
   resume: string,
   configFlags: ConfigFlags,
 ): Promise<TrainOptions> => {
   checkResume(command);
   const { train } = changesFromFlags(command, configFlags).changes;
   const { onNonfinite, steps } = (train ?? {}) as Partial<TrainConfig>;
-  return { resume, data, valData, onNonfinite, steps, extend };
+  return { resume, data, valData, teacher, onNonfinite, steps, extend };
 };
 
 /** Changes that do not depend on the model. */

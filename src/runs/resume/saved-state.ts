@@ -104,7 +104,7 @@ export const savedRunOf = async (read: CheckpointRead, { config }: RunDescriptio
   const { tensors } = readSafetensors(read.optimizer, optimizerWhere);
   const arrays = new Map([[weightsName, values]]);
   for (const part of stateLayouts(config, tokenizer.vocabSize)) {
-    if (part.name !== weightsName) arrays.set(part.name, momentsFrom(part, tensors, optimizerWhere));
+    if (part.name !== weightsName) arrays.set(part.name, momentsFrom(part, tensors, progress.step, optimizerWhere));
   }
   return { state: { progress, take: givenOnce(arrays) }, tokenizer, facts };
 };

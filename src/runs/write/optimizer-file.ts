@@ -15,31 +15,45 @@ export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTens
     read: () => read(offset, size),
   }));
 
+/** The condition on the values of an array, and its words for errors. */
+interface Rule {
+  readonly lowest: number;
+  readonly highest: number;
+  readonly whole: boolean;
+  readonly words: string;
+}
+
 /** Index of the first value that is not valid, or -1. */
-const findBad = (data: Float32Array, lowest: number, whole: boolean): number => {
+const findBad = (data: Float32Array, { lowest, highest, whole }: Rule): number => {
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
-    if (!(value >= lowest && value < Number.POSITIVE_INFINITY) || (whole && !Number.isInteger(value))) return i;
+    if (!(value >= lowest && value <= highest) || (whole && !Number.isInteger(value))) return i;
   }
   return -1;
 };
 
 /** What the values of an array must be. A mean of squares must not be negative; counters are whole numbers. */
-const ruleOf = (kind: string): { readonly lowest: number; readonly whole: boolean; readonly words: string } => {
-  if (kind === averageCountsName) return { lowest: 0, whole: true, words: "whole numbers from 0" };
+const ruleOf = (kind: string, step: number): Rule => {
+  // The counters are steps, or numbers of steps, that the run has done.
+  if (kind === averageCountsName) {
+    return { lowest: 0, highest: step, whole: true, words: `whole numbers from 0 to ${step}, the checkpoint's step` };
+  }
+  const highest = Number.MAX_VALUE;
   return kind === "v"
-    ? { lowest: 0, whole: false, words: "finite numbers from 0" }
-    : { lowest: -Number.MAX_VALUE, whole: false, words: "finite numbers" };
+    ? { lowest: 0, highest, whole: false, words: "finite numbers from 0" }
+    : { lowest: -highest, highest, whole: false, words: "finite numbers" };
 };
 
 /**
  * Reads a running mean of the optimizer, or an array of the average of the weights. The file may have further tensors.
+ * @param step the step of the checkpoint.
  * @param where name of the file, for errors.
  * @throws CheckpointError for a missing tensor, a wrong shape, or a value that is not a valid moment.
  */
 export const momentsFrom = (
   { name: kind, layout }: StateLayout,
   tensors: ReturnType<typeof readSafetensors>["tensors"],
+  step: number,
   where: string,
 ): Float32Array => {
   const values = new Float32Array(layout.length);
@@ -52,12 +66,12 @@ export const momentsFrom = (
         got: tensor === undefined ? "no such tensor" : `[${tensor.shape.join(", ")}]`,
       });
     }
-    const { lowest, whole, words } = ruleOf(kind);
-    const bad = findBad(tensor.data, lowest, whole);
+    const rule = ruleOf(kind, step);
+    const bad = findBad(tensor.data, rule);
     if (bad !== -1) {
       throw new CheckpointError({
         where,
-        must: `${kind}.${name} must hold ${words}`,
+        must: `${kind}.${name} must hold ${rule.words}`,
         got: `${tensor.data[bad]} at ${bad}`,
       });
     }

@@ -53,13 +53,13 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 };
 
 /** Cleans up a run's folder, and opens the files to which every step writes. */
-const openFiles = async (path: string, subject: RunSubject) => {
+const openFiles = async (shown: string, path: string, subject: RunSubject) => {
   const { checkpoint, rollback, metrics } = folderNames;
   await removeLeftovers(path);
   for (const name of [checkpoint, ...bestKindsOf(subject.config).map((kind) => kind.name), rollback]) {
     const folder = join(path, name);
     // Check now, instead of at the first save, whether the folder may be replaced.
-    await checkReplaceable(folder);
+    await checkReplaceable(folder, join(shown, name), "moving it to another place");
     const step = (await readManifest(folder))?.run?.step ?? 0;
     await recoverCheckpoint(folder, name === checkpoint ? keepBefore(path, step, subject.keepLast) : undefined);
   }
@@ -94,7 +94,7 @@ export const openRunFolder = async (
   // The folder may be deleted, or its disk unmounted, while the run trains. If the system cannot tell, the folder
   // counts as present, and the next write throws the error.
   const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
-  const { story, notes } = await openFiles(path, subject).catch(async (error: unknown) => {
+  const { story, notes } = await openFiles(shown, path, subject).catch(async (error: unknown) => {
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
       where: shown,

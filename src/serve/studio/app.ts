@@ -43,6 +43,7 @@ import {
   writeSchema,
 } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
+import { isOfSweep } from "./sweeps.ts";
 import { listTexts } from "./texts.ts";
 import { createTurns, type Turns } from "./turns.ts";
 import { scoreText, writeText } from "./writing.ts";
@@ -237,6 +238,10 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
         409,
         "resume: the run must not be in progress; got a run of another process; try stopping it first",
       );
+    if (steps !== undefined && (await isOfSweep(path))) {
+      const must = "steps must be left out for a run of a sweep, which compares runs of the same steps";
+      throw new HttpError(409, `resume: ${must}; got ${steps}; try a new run with the setting`);
+    }
     const notices = await jobs.start(name, {
       resume: path,
       steps,

@@ -91,6 +91,18 @@ interface Found extends Pick<RunListAnswer, "sweeps" | "skipped"> {
   readonly runs: readonly ListedRun[];
 }
 
+/** A run with the beginning of its name that its sweep gave it; empty for a run outside sweeps. */
+interface OwnedRun {
+  readonly run: ListedRun;
+  readonly prefix: string;
+}
+
+const takenName = "its name must not begin like the names of a sweep's runs; try renaming the folder";
+
+/** Whether a name begins like the runs of another sweep, so that it could be mistaken for one of them. */
+const isTaken = (name: string, prefix: string, places: readonly SweepPlace[]): boolean =>
+  places.some((place) => place.prefix.length > prefix.length && name.startsWith(place.prefix));
+
 /** Reads the folder of runs and its sweeps. Callers that come during a read share the read that follows. */
 const sharedLook = (folder: string, own: OwnRuns) => {
   const known = new Map<string, KnownRuns>();
@@ -103,15 +115,20 @@ const sharedLook = (folder: string, own: OwnRuns) => {
     known.set(path, before);
     return (await findsFolder(path)) ? readRuns(path, before) : { runs: [], skipped: [] };
   };
-  const runsOfSweep = async ({ runs, prefix }: SweepPlace): Promise<readonly ListedRun[]> =>
-    prefix === "" ? [] : (await runsIn(runs)).runs.map((run) => ({ ...run, name: `${prefix}${run.name}` }));
+  const runsOfSweep = async ({ runs, prefix }: SweepPlace): Promise<readonly OwnedRun[]> =>
+    prefix === ""
+      ? []
+      : (await runsIn(runs)).runs.map((run) => ({ run: { ...run, name: `${prefix}${run.name}` }, prefix }));
 
   const look = async (): Promise<Found> => {
     const found = await runsIn(folder);
     const places = await sweepPlaces(folder);
     const { sweeps, skipped: damaged } = await shelf.list(places);
     const ofSweeps = (await Promise.all(places.map(runsOfSweep))).flat();
-    const runs = [...found.runs, ...ofSweeps];
+    const all = [...found.runs.map((run) => ({ run, prefix: "" })), ...ofSweeps];
+    const isClear = ({ run, prefix }: OwnedRun): boolean => !isTaken(run.name, prefix, places);
+    const runs = all.filter(isClear).map(({ run }) => run);
+    const unclear = all.filter((one) => !isClear(one)).map(({ run: { name } }) => ({ name, reason: takenName }));
     const begun = own.begun().filter(({ name }) => !runs.some((run) => run.name === name));
     const isOfSweep = (path: string): boolean =>
       places.some((place) => place.path === path || (place.path === folder && dirname(path) === folder));
@@ -120,7 +137,7 @@ const sharedLook = (folder: string, own: OwnRuns) => {
       if (begun.some((run) => run.name === name) || isOfSweep(path)) return [];
       return [{ name, reason: reason.startsWith(path) ? reason.slice(path.length).replace(/^[/\\: ]+/u, "") : reason }];
     });
-    return { runs: [...begun, ...runs], sweeps, skipped: [...skipped, ...damaged] };
+    return { runs: [...begun, ...runs], sweeps, skipped: [...skipped, ...unclear, ...damaged] };
   };
   const begin = (): Promise<Found> => {
     looking = look().finally(() => {

@@ -29,6 +29,10 @@ const hasPlan = (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** Whether a run's folder belongs to a sweep. */
+export const isOfSweep = async (run: string): Promise<boolean> =>
+  basename(dirname(run)) === sweepNames.runs && (await hasPlan(dirname(dirname(run))));
+
 const placeAt = (path: string, name: string, prefix: string): SweepPlace => ({
   ...{ name, path, prefix },
   runs: join(path, sweepNames.runs),

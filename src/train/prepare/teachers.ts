@@ -4,6 +4,7 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import type { WeightSource } from "../../pretrained/pretrained.ts";
+import type { TokenizerConfig } from "../../tokenizer/config.ts";
 import { tokenizerConfigOf } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
@@ -13,6 +14,8 @@ export interface Teacher {
   readonly path: string;
   /** Hash of its weights, as `Pretrained.sha256`. */
   readonly sha256: string;
+  /** Hash of its configuration and tokenizer. The same weights compute something else with another configuration. */
+  readonly configSha256: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly weights: WeightSource;
@@ -50,6 +53,14 @@ export const checkNoTeachers = ({ train }: RunConfig): void => {
   });
 };
 
+/** A tokenizer's settings in words. */
+const wordsOf = (tokenizer: TokenizerConfig): string => {
+  if (tokenizer.kind !== "bpe") return tokenizer.kind;
+  const { vocabSize, pattern, specialTokens } = tokenizer;
+  const special = specialTokens.length === 0 ? "" : `, specialTokens ${show(specialTokens)}`;
+  return `bpe with vocabSize ${vocabSize}, pattern ${pattern}${special}`;
+};
+
 /**
  * Checks the plan of a new run.
  * @param hasWeights whether the run starts from given weights, whose tokenizer it uses.
@@ -65,8 +76,8 @@ export const checkPlanOfTeachers = (teachers: readonly Teacher[], config: RunCon
   if (JSON.stringify(known) === JSON.stringify(tokenizer)) return;
   throw new ConfigError({
     where: "config.tokenizer",
-    must: `must be the tokenizer of the teacher ${first.path}, ${show(known)}`,
-    got: show(tokenizer),
+    must: `must be the tokenizer of the teacher ${first.path}: ${wordsOf(known)}`,
+    got: wordsOf(tokenizer),
     hint: "leaving it out",
   });
 };

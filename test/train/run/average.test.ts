@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { appendFile, cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.node.js";
@@ -236,6 +236,39 @@ describe("an average in a run's checkpoint", () => {
     expect(await messageOf(resume(own))).toMatch(
       /optimizer\.safetensors: the file must hold average0\.\S+ with shape \[.*\]; got no such tensor$/u,
     );
+  });
+
+  it("is refused where a counter is above the checkpoint's step", async () => {
+    const run = await start({ kind: "last-k", count: 2 }, { stopAt: 7 });
+    await rm(join(run, "checkpoint", "manifest.json"));
+    const path = join(run, "checkpoint", "optimizer.safetensors");
+    const bytes = await readFile(path);
+    const headerBytes = Number(bytes.readBigUInt64LE(0));
+    const header = JSON.parse(bytes.subarray(8, 8 + headerBytes).toString());
+    bytes.writeFloatLE(1e9, 8 + headerBytes + header["averaged.counts"].data_offsets[0]);
+    await writeFile(path, bytes);
+    expect(await messageOf(resume(run))).toMatch(
+      /averaged\.counts must hold whole numbers from 0 to 7, the checkpoint's step; got 1000000000 at 0$/u,
+    );
+  });
+
+  it("is refused where something else has the place of averaged/, and says what to do", async () => {
+    const run = await start(ema, { stopAt: 7 });
+    const place = join(run, "averaged");
+    for (const [make, got] of [
+      [
+        () => mkdir(place).then(() => writeFile(join(place, "notes.txt"), "x")),
+        "a folder that foretoken did not write",
+      ],
+      [() => writeFile(place, "x"), "a file"],
+      [() => symlink(run, place), "a link"],
+    ] as const) {
+      await rm(place, { recursive: true });
+      await make();
+      expect(await messageOf(resume(run))).toBe(
+        `${place}: the folder must be new, empty or a checkpoint that foretoken wrote; got ${got}; try moving it to another place`,
+      );
+    }
   });
 
   it("is refused with other settings than the run began with", async () => {

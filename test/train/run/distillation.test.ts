@@ -1,4 +1,4 @@
-import { cp, readFile, rm } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ForetokenError } from "#foretoken/core/errors/errors.js";
@@ -77,7 +77,11 @@ describe("a run that learns from teachers", () => {
     expect(Math.min(...ofType(events, "eval").map(({ valLoss }) => valLoss))).toBe(natsPerToken);
     const { data: described } = JSON.parse(await textOf(join(out, "run.json")));
     expect(described.teachers).toEqual(
-      teachers.map((teacher) => ({ path: join(teacher, "best"), sha256: expect.stringMatching(/^[0-9a-f]{64}$/u) })),
+      teachers.map((teacher) => ({
+        path: join(teacher, "best"),
+        sha256: expect.stringMatching(/^[0-9a-f]{64}$/u),
+        configSha256: expect.stringMatching(/^[0-9a-f]{64}$/u),
+      })),
     );
     expect(await checkpointHashes(teachers[0])).toEqual(before);
   });
@@ -107,13 +111,60 @@ describe("a run that learns from teachers", () => {
     await cp(teachers[0], moved, { recursive: true });
     await collect(train(options(out, { teacher: moved, stopAt: 4 })));
     const resumed = (): Promise<string> => messageOf(collect(train({ resume: out, ...anyBackend })));
-    const must = `resume ${out}: the teacher of the run must be in ${join(moved, "best")}, unchanged since the run began`;
+    const named = `resume ${out}: teacher ${join(moved, "best")}`;
+    const hint = "try restoring it, or teacher PLACE with a copy of it";
     await rm(join(moved, "best"), { recursive: true });
-    expect(await resumed()).toBe(`${must}; got no readable model; try restoring it`);
+    expect(await resumed()).toBe(`${named}: the path must name a model; got no such file or folder; ${hint}`);
     await cp(join(teachers[1], "best"), join(moved, "best"), { recursive: true });
-    expect(await resumed()).toBe(`${must}; got other weights (their SHA-256 differs); try restoring it`);
+    expect(await resumed()).toBe(
+      `${named}: must be unchanged since the run began; got other weights: the teacher was trained further, or replaced; ${hint}`,
+    );
     await rm(join(moved, "best"), { recursive: true });
     await cp(join(teachers[0], "best"), join(moved, "best"), { recursive: true });
+    await collect(train({ resume: out, ...anyBackend }));
+  });
+
+  it("resumes with moved teachers, named in order", async () => {
+    const [out, moved, whole] = [newPath(), newPath(), newPath()];
+    await cp(teachers[0], moved, { recursive: true });
+    await collect(train(options(out, { teacher: [moved, teachers[1]], stopAt: 4 })));
+    await collect(train(options(whole)));
+    await rm(moved, { recursive: true });
+    const resumed = (teacher: string | readonly string[]) => collect(train({ resume: out, teacher, ...anyBackend }));
+    expect(await messageOf(resumed([teachers[1], teachers[0]]))).toMatch(
+      /: teacher .*: must be the model with which the run began; got other weights; try /u,
+    );
+    expect(await messageOf(resumed(teachers[0]))).toBe(
+      "teacher: must name the new places of the run's 2 teachers, in order; got 1 place",
+    );
+    await resumed(teachers);
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
+    const alone = newPath();
+    await collect(train(options(alone, { teacher: undefined, stopAt: 4 })));
+    expect(await messageOf(collect(train({ resume: alone, teacher: teachers[0], ...anyBackend })))).toMatch(
+      /^teacher: must be left out/u,
+    );
+  });
+
+  it("is not resumed with the same weights in another configuration", async () => {
+    const [out, folder] = [newPath(), newPath()];
+    await cp(join(teachers[0], "best"), folder, { recursive: true });
+    const manifest = await readFile(join(folder, "manifest.json"));
+    await rm(join(folder, "manifest.json"));
+    const resumed = (): Promise<string> => messageOf(collect(train({ resume: out, ...anyBackend })));
+    // Without its block `foretoken`, the folder is as another program writes it.
+    const { foretoken: _, ...config } = JSON.parse(await textOf(join(folder, "config.json")));
+    await writeFile(join(folder, "config.json"), JSON.stringify(config));
+    await collect(train(options(out, { teacher: folder, stopAt: 4 })));
+    await writeFile(join(folder, "config.json"), JSON.stringify({ ...config, layer_norm_epsilon: 0.5 }));
+    expect(await resumed()).toMatch(
+      /: must be unchanged since the run began; got another configuration or tokenizer; try /u,
+    );
+    await writeFile(join(folder, "manifest.json"), manifest);
+    expect(await resumed()).toMatch(/: teacher .*config\.json: .*try restoring it, or teacher PLACE/u);
+    await rm(join(folder, "manifest.json"));
+    // The order of keys has no meaning.
+    await writeFile(join(folder, "config.json"), JSON.stringify(Object.fromEntries(Object.entries(config).reverse())));
     await collect(train({ resume: out, ...anyBackend }));
   });
 
@@ -147,7 +198,9 @@ describe("a teacher that does not fit is refused:", () => {
       new RegExp(`teacher .*/checkpoint: ${has}; got 2\\d\\d tokens, not`, "u"),
     );
     expect(await refusal({ teacher: other, initFrom: teachers[0], config: { train: smallRun.train } })).toContain(has);
-    expect(await refusal({ config })).toMatch(/^config\.tokenizer: must be the tokenizer of the teacher/u);
+    expect(await refusal({ config })).toMatch(
+      /^config\.tokenizer: must be the tokenizer of the teacher \S+: char; got bpe with vocabSize 270, pattern gpt2; try /u,
+    );
     const letters = newPath();
     const swapped = await writeText(text.replaceAll("t", "x"));
     await collect(train({ preset: "book", config: smallRun, data: swapped, out: letters, stopAt: 1, ...on }));

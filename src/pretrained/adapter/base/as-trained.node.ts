@@ -6,14 +6,11 @@
 import { isGgufName } from "../../gguf/open.node.ts";
 import { openPretrained } from "../../open.node.ts";
 import type { Pretrained } from "../../pretrained.ts";
+import { readingOf } from "../../reading.ts";
 import { unlessDamaged } from "./find.node.ts";
 import { keptBaseOf } from "./places.node.ts";
 
 type Reading = Pick<Pretrained, "config" | "tokenizer">;
-
-/** Configuration and tokenizer as one text, for a comparison. */
-const readingOf = ({ config, tokenizer }: Reading): string =>
-  JSON.stringify([config, tokenizer.kind === "none" ? null : tokenizer.toJSON()]);
 
 /**
  * Whether `model` differs in configuration or tokenizer from the base model that `run` keeps. False if the run keeps no
