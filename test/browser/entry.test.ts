@@ -29,7 +29,7 @@ describe("the browser's entry", () => {
       (name) => join(dist, name),
     );
     const outside = await Promise.all(entries.map((file) => outsideImports(file)));
-    expect([...new Set(outside.flat())]).toEqual(["zod", "@huggingface/tokenizers", "@huggingface/jinja"]);
+    expect([...new Set(outside.flat())].sort()).toEqual(["@huggingface/jinja", "@huggingface/tokenizers", "zod"]);
     // Tests the search itself: it finds such imports in a file that has them.
     expect(await outsideImports(join(dist, "index.js"))).toContain("node:fs/promises");
   });
