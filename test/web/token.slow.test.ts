@@ -45,7 +45,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
 
   it("is taken from an address that is opened where the page is open already", async () => {
     const page = await openPage("/runs");
-    await page.getByText("add its #token=… to the end of this address").waitFor();
+    await page.getByText("add #token=… with the token to this address").waitFor();
     const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
     // A token that the server refuses is removed from the address and is not stored.
     await page.evaluate("location.hash = '#token=another'");
@@ -59,7 +59,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
 
   it("is missed in words", async () => {
     const page = await openPage("/runs");
-    await page.getByText("add its #token=… to the end of this address").waitFor();
+    await page.getByText("add #token=… with the token to this address").waitFor();
     expect(await page.getByRole("button", { name: "Copy link" }).count()).toBe(0);
   });
 });
