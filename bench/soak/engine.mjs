@@ -2,7 +2,7 @@
  * Keeps an engine busy with many texts: prompts of many lengths, shared beginnings, aborts, pauses. After a tenth of
  * the time, measurements begin. They are the memory of the backend and of the process, the pages of the KV cache, and
  * the time of a pass for each number of rows.
- * Prints these figures. Fails if pages or memory of the backend are not freed. Also fails if the resident set grows by
+ * Prints these figures, and the same quantile for a loop that only counts, because other processes delay both. Fails if pages or memory of the backend are not freed. Also fails if the resident set grows by
  * more than 32 MiB after the first tenth of the time.
  */
 import { openBackend } from "../../dist/backend/select.node.js";
@@ -15,14 +15,12 @@ import { freshModel } from "../../dist/models/model.js";
 import { runConfig } from "../lib/configs.mjs";
 import { count, digits, mebibytes, median, textTable } from "../lib/statistics.mjs";
 import { randomOf } from "./lib/random.mjs";
+import { machineStalls, quantile } from "./lib/stalls.mjs";
 
 const allowedRise = 32 * 2 ** 20;
 const vocabSize = 256;
 /** With fewer measurements, a 99.9th percentile has no meaning. */
 const fewestPasses = 1000;
-
-/** A quantile: the smallest number that is not below the fraction `share` of the numbers. */
-const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))];
 
 /**
  * @param {{ config: string, minutes: number, seed: number, backend: "auto" | "native" | "wasm" | "reference", threads: number }} options
@@ -113,6 +111,13 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
     ]);
   }
   console.log(textTable(rows));
+  const [most] = [...passes.values()].sort((a, b) => b.length - a.length);
+  if (most !== undefined && most.length >= fewestPasses) {
+    const { middle, slow } = await machineStalls({ milliseconds: median(most), threads, seconds: 10 * minutes ** 0.5 });
+    console.log(
+      `the machine itself: loops of ${digits(middle)} ms on ${threads} threads have a p99.9 of ${digits(slow)} ms (${digits(slow / middle)}×)`,
+    );
+  }
   console.log(
     `${count(counts.texts)} texts, ${count(counts.ended)} ended early, ${count(counts.failed)} failed; ${count(computed)} positions computed, ${count(reused)} reused, in ${count(passCount)} passes`,
   );

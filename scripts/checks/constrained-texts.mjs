@@ -2,7 +2,7 @@
 // validates each text with ajv. The temperature is high, so without the constraint the model would soon violate the
 // schema. Needs a build.
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
-//         [--first 1] [--last 50] [--results FILE]
+//         [--dtype auto] [--first 1] [--last 50] [--results FILE]
 // --first and --last select schemas, so that several processes can share the work. --results names a file that stores
 // the number of texts of each schema, so a stopped check resumes with the next text.
 // In each round, the script generates some texts for each schema. The script stops when every schema has `texts` texts,
@@ -62,8 +62,8 @@ const writeResults = (file, results) => {
   renameSync(`${file}.new`, file);
 };
 
-const check = async (path, { texts, minutes, temperature, streams, first, last, file }) => {
-  const lm = await loadPretrained(path);
+const check = async (path, { texts, minutes, temperature, streams, dtype, first, last, file }) => {
+  const lm = await loadPretrained(path, { dtype });
   const ajv = new Ajv2020({ strict: false });
   addFormats.default(ajv);
   const all = await boundedSchemas(lm.tokenizer);
@@ -117,6 +117,7 @@ if (isMain(import.meta.url)) {
       minutes: { type: "string", default: "10" },
       temperature: { type: "string", default: "1.5" },
       streams: { type: "string", default: "32" },
+      dtype: { type: "string", default: "auto" },
       first: { type: "string", default: "1" },
       last: { type: "string", default: String(schemasOfEach) },
       results: { type: "string" },
@@ -128,9 +129,10 @@ if (isMain(import.meta.url)) {
     process.exit(2);
   }
   const { texts, minutes, temperature, streams, first, last, results: file } = values;
+  const dtype = /** @type {import("../../dist/core/tensors/dtype.js").DTypeChoice} */ (values.dtype);
   const settings = {
     ...{ texts: +texts, minutes: +minutes, temperature: +temperature },
-    ...{ streams: +streams, first: +first, last: +last, file },
+    ...{ streams: +streams, dtype, first: +first, last: +last, file },
   };
   process.exitCode = (await check(path, settings)) === 0 ? 0 : 1;
 }

@@ -77,6 +77,18 @@ export interface Chain {
   ahead(): (logits: Float32Array) => number;
 }
 
+/** Memory for adjusted logits. All texts share it, because no text needs its adjusted logits after the draw. */
+let shared = new Float32Array(0);
+
+/** A copy of logits in shared memory, or in new memory if the caller's own function gets the copy. */
+const copied = (logits: Float32Array, isShared: boolean): Float32Array => {
+  if (!isShared) return logits.slice();
+  if (shared.length < logits.length) shared = new Float32Array(logits.length);
+  const copy = shared.subarray(0, logits.length);
+  copy.set(logits);
+  return copy;
+};
+
 /** State of the text. */
 interface ChainState extends History {
   readonly ids: number[];
@@ -108,7 +120,10 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
     logits: Float32Array,
     kept?: TokenConstraint,
   ): number | null => {
-    const adjusted = adjustments.length === 0 && kept === undefined ? logits : logits.slice();
+    const adjusted =
+      adjustments.length === 0 && kept === undefined
+        ? logits
+        : copied(logits, adjust === undefined || adjustments === ours);
     for (const adjustment of adjustments) adjustment(adjusted, state);
     if (kept !== undefined) {
       kept.mask(mask);

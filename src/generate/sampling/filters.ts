@@ -44,7 +44,7 @@ const first = ({ ids, logits, temperature, weights }: Kept, count: number): Kept
 };
 
 /** Keeps the k most probable tokens (Fan, Lewis & Dauphin 2018). */
-const topK = (kept: Kept, k: number): Kept => (k === 0 ? kept : first(kept, k));
+const topK = (kept: Kept, k: number): Kept => (k === 0 || k === kept.weights.length ? kept : first(kept, k));
 
 /**
  * Nucleus sampling: keeps the most probable tokens until their probabilities add up to p or more (Holtzman et al.

@@ -19,7 +19,11 @@ export interface Candidates {
 const all = (logits: Float32Array, temperature: number): Kept =>
   weighed(atLeast(logits, Number.NEGATIVE_INFINITY), temperature);
 
-const whole = (filtering: Filtering): Pick<Sampling, FilterName> => ({ typicalP: 1, ...filtering });
+/** This runs for every token, so settings that are complete are not copied. */
+const whole = (filtering: Filtering): Pick<Sampling, FilterName> => {
+  const { typicalP } = filtering;
+  return typicalP === undefined ? { ...filtering, typicalP: 1 } : (filtering as Pick<Sampling, FilterName>);
+};
 
 /**
  * The tokens that the filters keep, with their probabilities.

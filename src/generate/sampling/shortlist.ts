@@ -53,10 +53,13 @@ const keyOf = (logit: number, id: number): number => {
   return descending * idRoom + id;
 };
 
+/** Memory for the sort keys. Every call uses it again, because new memory for a large vocabulary takes longer than the sort. */
+let keys = new Float64Array(0);
+
 /** All tokens with a logit of at least `threshold`. */
 export const atLeast = (logits: Float32Array, threshold: number): Listed => {
   if (logits.length > idRoom) throw new Error(`a vocabulary has at most ${idRoom} tokens`);
-  const keys = new Float64Array(logits.length);
+  if (keys.length < logits.length) keys = new Float64Array(logits.length);
   let count = 0;
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id] as number;
@@ -82,14 +85,18 @@ export const massOf = (logits: Float32Array, temperature: number): Mass => {
   let top = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if ((logits[id] as number) > top) top = logits[id] as number;
   let sum = 0;
-  // `|| 0` leaves out NaN, the logits of a diverged model.
-  for (let id = 0; id < logits.length; id++) sum += Math.exp(((logits[id] as number) - top) / temperature) || 0;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] as number;
+    // A constraint sets most logits to −∞. The comparison also leaves out NaN, the logits of a diverged model.
+    if (logit > Number.NEGATIVE_INFINITY) sum += Math.exp((logit - top) / temperature) || 0;
+  }
   return { highest: top, sum };
 };
 
 /** The most probable tokens with weights that together exceed `share` of the sum, or all tokens. */
 export const withShare = (logits: Float32Array, temperature: number, mass: Mass, share: number): Listed => {
-  for (let reach = 8; ; reach *= 2) {
+  // A short list is sorted fast, and most draws fall on it.
+  for (let reach = 2; ; reach *= 2) {
     const listed = atLeast(logits, mass.highest - reach * temperature);
     if (listed.ids.length === logits.length || reach > 2 ** 12) return atLeast(logits, Number.NEGATIVE_INFINITY);
     let sum = 0;
