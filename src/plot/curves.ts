@@ -18,7 +18,12 @@ export interface RunNumbers {
     readonly gradNorm: readonly number[];
     readonly tokensPerSecond: readonly number[];
   };
-  readonly evals: { readonly step: readonly number[]; readonly valLoss: readonly number[] };
+  readonly evals: {
+    readonly step: readonly number[];
+    readonly valLoss: readonly number[];
+    /** Losses of averaged weights; null at evaluations without them. Absent if the run has none. */
+    readonly averagedLoss?: readonly (number | null)[];
+  };
   /** Steps that were skipped. */
   readonly leftOut: readonly number[];
 }
@@ -94,9 +99,17 @@ export interface Curves {
   readonly steps: Points;
   /** Points for the evaluations. Empty if the metric has no evaluations. */
   readonly evals: Points;
+  /** Points for the evaluations of averaged weights. */
+  readonly averaged: Points;
   /** x of each skipped step. */
   readonly leftOut: readonly number[];
 }
+
+/** The evaluations of averaged weights. */
+export const averagedOf = ({ step, averagedLoss = [] }: RunNumbers["evals"]): { step: number[]; valLoss: number[] } => {
+  const found = averagedLoss.flatMap((loss, i) => (loss === null ? [] : [{ step: step[i] as number, loss }]));
+  return { step: found.map((one) => one.step), valLoss: found.map(({ loss }) => loss) };
+};
 
 /**
  * Makes the curves of a run. Numbers that are not finite are left out. A logarithmic axis also leaves out numbers that
@@ -106,9 +119,11 @@ export const curvesOf = (run: DrawnRun, { metric, x, log }: PlotOptions): Curves
   const { steps, evals, leftOut } = run.numbers;
   const at = xOf(run, x);
   const hasEvals = metric === "loss";
+  const averaged = averagedOf(evals);
   return {
     steps: drawable({ x: steps.step.map(at), y: steps[columnNames[metric]] }, log),
     evals: drawable(hasEvals ? { x: evals.step.map(at), y: evals.valLoss } : { x: [], y: [] }, log),
+    averaged: drawable(hasEvals ? { x: averaged.step.map(at), y: averaged.valLoss } : { x: [], y: [] }, log),
     leftOut: leftOut.map(at),
   };
 };

@@ -39,6 +39,7 @@ export const style = `
 .fp .frame{stroke:#767676;fill:none}
 .fp .grid,.fp .frame,.fp .line,.fp .raw,.fp .band,.fp .mark,.fp .lost{vector-effect:non-scaling-stroke}
 .fp .line{fill:none;stroke:currentColor;stroke-width:1.75;stroke-linejoin:round}
+.fp .averaged{stroke-dasharray:.1 5;stroke-width:2.75;stroke-linecap:round}
 .fp .raw{fill:none;stroke:currentColor;stroke-width:1;opacity:.4;stroke-linejoin:round}
 .fp .band{fill:currentColor;fill-opacity:.18;stroke:currentColor;stroke-opacity:.3;stroke-width:.75}
 .fp .mark{fill:#fff;stroke:currentColor;stroke-width:1.75}

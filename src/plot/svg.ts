@@ -1,5 +1,13 @@
 /** Draws the curves of runs as one SVG file. The file refers to no other file. */
-import { type Curves, curvesOf, type DrawnRun, type MetricName, type PlotOptions, type XName } from "./curves.ts";
+import {
+  averagedOf,
+  type Curves,
+  curvesOf,
+  type DrawnRun,
+  type MetricName,
+  type PlotOptions,
+  type XName,
+} from "./curves.ts";
 import { type Column, columnsOf, enough, type Points, rangeOf, smoothed } from "./points.ts";
 import { style } from "./style.ts";
 import { escaped, inLines, wrapped } from "./text.ts";
@@ -144,6 +152,14 @@ const evalsMarkup = ({ curves: { evals }, ink }: Drawn, run: number, scale: Scal
   ].join("");
 };
 
+/** Draws the curve of averaged weights, without marks. */
+const averagedMarkup = ({ curves: { averaged } }: Drawn, scale: Scale, all: readonly Column[]): string => {
+  const [x, y] = [averaged.x[0], averaged.y[0]];
+  if (x === undefined || y === undefined) return "";
+  if (averaged.x.length === 1) return `<path class="dot" d="${markOf(0, scale.x(x), scale.y(y), 2.5)}"/>`;
+  return `<path class="line averaged" d="${pathOf(enough(averaged, all), scale)}"/>`;
+};
+
 /** Draws a cross for each skipped step at the bottom of the chart, at most one per column. */
 const leftOutMarkup = (places: readonly number[], scale: Scale): string => {
   const unique = [...new Set(places.map((x) => Math.round(scale.x(x))))];
@@ -164,6 +180,13 @@ const runMarkup = (drawn: Drawn, run: number, scale: Scale): string => {
       : [
           `<g class="ink-${evalInk}"><title>${escaped(name)}: validation</title>`,
           evalsMarkup(drawn, run, scale, columnsOf(curves.evals, columnOf)),
+          "</g>",
+        ]),
+    ...(curves.averaged.x.length === 0
+      ? []
+      : [
+          `<g class="ink-${evalInk}"><title>${escaped(name)}: validation of averaged weights</title>`,
+          averagedMarkup(drawn, scale, columnsOf(curves.averaged, columnOf)),
           "</g>",
         ]),
   ].join("");
@@ -190,18 +213,24 @@ const axesMarkup = (x: Axis, y: Axis): string => {
 const count = (value: number, noun: string): string =>
   `${value.toLocaleString("en-US")} ${noun}${value === 1 ? "" : "s"}`;
 
-/** Facts about a run: its lowest validation loss, and its number of skipped steps. */
+/** Facts about a run: its lowest validation losses, and its number of skipped steps. */
 const factsOf = ({ numbers, curves }: Drawn, { metric }: PlotOptions): readonly string[] => {
   const { step } = numbers.steps;
   const last = Math.max(step.at(-1) ?? 0, numbers.leftOut.at(-1) ?? 0);
   const { evals } = numbers;
   const best = lowestOf(evals.valLoss);
   const lowest = evals.valLoss[best];
+  const averaged = averagedOf(evals);
+  const bestAveraged = lowestOf(averaged.valLoss);
+  const lowestAveraged = averaged.valLoss[bestAveraged];
   const all = last === 0 ? "no steps yet" : count(last, "step");
   return [
     metric === "loss" && lowest !== undefined && curves.evals.x.length > 0
       ? `validation ${lowest.toFixed(4)} at step ${(evals.step[best] ?? 0).toLocaleString("en-US")} of ${last.toLocaleString("en-US")}`
       : all,
+    ...(metric === "loss" && lowestAveraged !== undefined
+      ? [`averaged ${lowestAveraged.toFixed(4)} at step ${(averaged.step[bestAveraged] ?? 0).toLocaleString("en-US")}`]
+      : []),
     ...(numbers.leftOut.length > 0 ? [`${count(numbers.leftOut.length, "step")} skipped`] : []),
   ];
 };
@@ -249,6 +278,7 @@ const keyOf = (runs: readonly Drawn[]): readonly string[] => {
     ...(some(({ curves }) => curves.evals.x.length > 0)
       ? ["Marks are evaluations; the filled mark is the lowest evaluation."]
       : []),
+    ...(some(({ curves }) => curves.averaged.x.length > 0) ? ["Rows of dots are evaluations of averaged weights."] : []),
     ...(some(({ curves }) => curves.leftOut.length > 0) ? ["Crosses are skipped steps."] : []),
   ];
 };
@@ -267,7 +297,10 @@ const titleOf = (runs: readonly DrawnRun[], { metric }: PlotOptions): string => 
 };
 
 const axesOf = (all: readonly Curves[], { metric, x, log }: PlotOptions): { x: Axis; y: Axis; xName: string } => {
-  const ys = rangeOf(all.flatMap(({ steps, evals }) => [steps.y, evals.y])) ?? { low: 1, high: 1 };
+  const ys = rangeOf(all.flatMap(({ steps, evals, averaged }) => [steps.y, evals.y, averaged.y])) ?? {
+    low: 1,
+    high: 1,
+  };
   const most = rangeOf(all.flatMap(({ steps, evals, leftOut }) => [steps.x, evals.x, leftOut]))?.high ?? 1;
   const unit = x === "time" ? (timeUnits.find(({ seconds }) => most >= 2 * seconds) ?? timeUnits.at(-1)) : undefined;
   const scale = unit?.seconds ?? 1;

@@ -31,6 +31,17 @@ test("a table has each step and each evaluation, to the last digit", async () =>
   expect(await isOurCsv(["run,step\n"])).toBe(false);
 });
 
+test("a table of a run with averaged weights has a column more", async () => {
+  const evals = { step: [0, 3], valLoss: [4, 3.5], averagedLoss: [null, 3.25] };
+  const averaged = { ...run, name: "b", numbers: { ...run.numbers, evals } };
+  const text = runsCsv([run, averaged]);
+  expect(text.split("\n")[0]).toBe(`${csvHead},averaged_val_loss`);
+  expect(text).toContain('"b",0,0,,,,,,4,\n');
+  expect(text).toContain('"b",3,300,2.5,0.3333333333333333,0.5,2,200,3.5,3.25\n');
+  expect(await isOurCsv([text])).toBe(true);
+  expect(await isOurCsv([text.replace(",3.25\n", "\n")])).toBe(false);
+});
+
 test.each([
   ["a row of another form", `${csvHead}\nmy,notes,1,2\n`],
   ["a row of another form after ours", `${runsCsv([run])}my,notes,1,2\n`],

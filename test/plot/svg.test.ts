@@ -15,11 +15,19 @@ interface Given {
   readonly name?: string;
   readonly loss?: readonly number[];
   readonly evals?: readonly (readonly [step: number, valLoss: number])[];
+  readonly averagedLoss?: readonly (number | null)[];
   readonly leftOut?: readonly number[];
   readonly differences?: readonly string[];
 }
 
-const runOf = ({ name = "run", loss = [], evals = [], leftOut = [], differences = [] }: Given): DrawnRun => {
+const runOf = ({
+  name = "run",
+  loss = [],
+  evals = [],
+  averagedLoss,
+  leftOut = [],
+  differences = [],
+}: Given): DrawnRun => {
   const left = new Set(leftOut);
   const step = Array.from({ length: loss.length + leftOut.length }, (_, i) => i + 1).filter((one) => !left.has(one));
   return {
@@ -34,7 +42,11 @@ const runOf = ({ name = "run", loss = [], evals = [], leftOut = [], differences 
         gradNorm: loss.map((_, i) => 1 + noise("norm", i)),
         tokensPerSecond: loss.map(() => 50),
       },
-      evals: { step: evals.map(([at]) => at), valLoss: evals.map(([, value]) => value) },
+      evals: {
+        step: evals.map(([at]) => at),
+        valLoss: evals.map(([, value]) => value),
+        ...(averagedLoss === undefined ? {} : { averagedLoss }),
+      },
       leftOut,
     },
   };
@@ -84,6 +96,24 @@ describe("a chart's places are the numbers", () => {
       expect(Math.abs(y - (evals[i]?.[1] ?? Number.NaN))).toBeLessThan(chart.unit.y);
     }
     expect(validation).toHaveLength(3);
+  });
+
+  test("of averaged weights, with the lowest of them in words", () => {
+    const evals = [
+      [10, 4.1],
+      [20, 3.2],
+      [40, 3.4],
+    ] as const;
+    const svg = plotSvg([runOf({ loss: falling(40), evals, averagedLoss: [null, 1.25, 3.1] })], options);
+    const chart = readChart(svg);
+    const [averaged = []] = chart.paths("line averaged");
+    expect(averaged).toHaveLength(2);
+    for (const [i, [step, loss]] of [[20, 1.25] as const, [40, 3.1] as const].entries()) {
+      expect(Math.abs((averaged[i]?.[0] ?? Number.NaN) - step)).toBeLessThan(chart.unit.x);
+      expect(Math.abs((averaged[i]?.[1] ?? Number.NaN) - loss)).toBeLessThan(chart.unit.y);
+    }
+    expect(svg).toContain("averaged 1.2500 at step 20");
+    expect(plotSvg([runOf({ loss: falling(40), evals })], options)).not.toContain("averaged weights");
   });
 
   test.each([

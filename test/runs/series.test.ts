@@ -57,6 +57,14 @@ describe("a run's columns", () => {
     expect(columns.offset).toBe((await stat(join(out, "metrics.jsonl"))).size);
   });
 
+  it("have the losses of averaged weights, if a run has them, and drop them with their evaluations", async () => {
+    const averaged = (step: number, valLoss: number) => ({ ...evalLine(step, 3), averaged: { valLoss } });
+    const folder = await noted([evalLine(0, 4), averaged(2, 2.5), averaged(4, 2.25), averaged(4, 2), evalLine(6, 3)]);
+    const { evals } = await readColumns(folder);
+    expect(evals.step).toEqual([0, 2, 4, 6]);
+    expect(evals.averagedLoss).toEqual([null, 2.5, 2, null]);
+  });
+
   it("end before half a line, and skip damaged lines and lines with other than numbers", async () => {
     const folder = await noted([
       stepLine(1),

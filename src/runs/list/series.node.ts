@@ -26,6 +26,8 @@ export interface RunColumns {
     trainLoss: (number | null)[];
     natsPerCharacter: number[];
     bitsPerByte: number[];
+    /** Losses of averaged weights; null at evaluations without them. Absent if the run has none. */
+    averagedLoss?: (number | null)[];
   };
   /** The samples, in ascending order of steps. */
   readonly samples: { step: number; prompt: string; text: string }[];
@@ -88,6 +90,9 @@ const takeEval = ({ evals }: Reading, event: Line): void => {
   if (trainLoss !== null && !isNumber(trainLoss)) return;
   if (isEvalAtStop(reason)) return;
   cut(evals, countBefore(evals.step, step));
+  const averaged = isRecord(event.averaged) && isNumber(event.averaged.valLoss) ? event.averaged.valLoss : null;
+  if (averaged !== null) evals.averagedLoss ??= evals.step.map(() => null);
+  evals.averagedLoss?.push(averaged);
   evals.step.push(step);
   evals.valLoss.push(valLoss);
   evals.trainLoss.push(trainLoss);

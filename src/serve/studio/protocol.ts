@@ -130,6 +130,8 @@ export interface RunSeries {
     readonly trainLoss: readonly (number | null)[];
     readonly natsPerCharacter: readonly number[];
     readonly bitsPerByte: readonly number[];
+    /** Losses of averaged weights; null at evaluations without them. Absent if the run has none. */
+    readonly averagedLoss?: readonly (number | null)[];
   };
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
   /** Steps that were skipped because a value was not finite, or because the loss or the gradient exploded. */
