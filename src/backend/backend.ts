@@ -84,8 +84,12 @@ export interface Backend {
   readonly capabilities: Capabilities;
   /** Allocates a storage of `length` elements. The contents are undefined. Compiled backends align it to 64 bytes. */
   alloc(dtype: DType, length: number): Storage;
-  /** Frees the storage, so that later storages can use its memory. Using a freed storage throws. */
-  free(storage: Storage): void;
+  /**
+   * Frees the storage. Using a freed storage throws.
+   * @param keepsMemory whether the backend may keep the memory for a later storage of this size. False: the memory goes
+   * back to the system, because no later storage has this size. Default true.
+   */
+  free(storage: Storage, keepsMemory?: boolean): void;
   /**
    * Copies host data into the storage, starting at element `offset`. A bfloat16 storage accepts float32, which it
    * rounds, or 16-bit bfloat16 words, which it copies.

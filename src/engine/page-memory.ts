@@ -94,7 +94,8 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
         const storage = backend.alloc(dtype, wanted * stride * page);
         const [x, y] = [before, storage].map((one) => ({ storage: one, offset: 0 })) as [View, View];
         backend.run("copyRows", { x, y, rows, width, xStride: width, yStride: width });
-        backend.free(before);
+        // The cache only grows, so no later storage has the size of this one.
+        backend.free(before, false);
         storages[i] = storage;
         for (let place = 0; place < stride; place++) layers[i * stride + place] = cacheIn(storage, place, wanted);
       }

@@ -14,8 +14,8 @@ export interface MemoryCache {
    * there is one, otherwise a new block. The handle is -1 if no memory is left.
    */
   take(bytes: number): number;
-  /** Keeps a block for the next `take` of its size. */
-  giveBack(handle: number, bytes: number): void;
+  /** Keeps a block for the next `take` of its size. If `isKept` is false, returns the block to the source. */
+  giveBack(handle: number, bytes: number, isKept?: boolean): void;
   /** Returns all kept blocks to the source. */
   releaseAll(): void;
   /** Number of bytes of all blocks, used or kept. */
@@ -67,8 +67,12 @@ export const memoryCache = (source: BlockSource): MemoryCache => {
       mostUsed = Math.max(mostUsed, used);
       return handle;
     },
-    giveBack(handle, bytes) {
+    giveBack(handle, bytes, isKept = true) {
       used -= bytes;
+      if (!isKept) {
+        source.release(handle);
+        return;
+      }
       kept += bytes;
       const handles = spare.get(bytes);
       if (handles === undefined) spare.set(bytes, [handle]);

@@ -119,10 +119,10 @@ export const openCounting = (kind: MemoryKind = { activations: "float32", tiles:
       const storage: CountedStorage = { dtype, length, handle };
       return storage;
     },
-    free(storage) {
+    free(storage, keepsMemory) {
       const size = sizeOf(storage);
       bytes -= size;
-      cache.giveBack((storage as CountedStorage).handle, blockBytes(size));
+      cache.giveBack((storage as CountedStorage).handle, blockBytes(size), keepsMemory);
     },
     write() {},
     async read({ dtype, length: all }, offset = 0, length = all - offset) {

@@ -20,7 +20,7 @@ export interface CompiledStorages {
   /** The owner that the checks of calls receive. The owner also marks the storages that belong to this backend. */
   readonly owner: StorageOwner;
   alloc(dtype: DType, length: number): Storage;
-  free(storage: Storage): void;
+  free(storage: Storage, keepsMemory?: boolean): void;
   write(storage: Storage, data: HostData, offset?: number): void;
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
   view(storage: Storage): HostArray;
@@ -79,13 +79,13 @@ export const compiledStorages = (
       const storage: CompiledStorage = { dtype, length, owner, handle, bytes };
       return storage;
     },
-    free(storage) {
+    free(storage, keepsMemory) {
       checkOwned(owner, "free", storage);
       const mine = storage as CompiledStorage;
       const { handle } = mine;
       mine.handle = -1;
       bytesInUse -= mine.length * bytesPerElement[mine.dtype];
-      cache.giveBack(handle, mine.bytes);
+      cache.giveBack(handle, mine.bytes, keepsMemory);
     },
     write(storage, data, offset = 0) {
       checkWrite(owner, storage, data, offset);
