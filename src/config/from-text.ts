@@ -91,6 +91,20 @@ const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number 
 
 const sizeFor = (tokens: number): Size => sizes.findLast((size) => size.tokens <= tokens) as Size;
 
+/** Usual number of evaluations of a run. */
+const mostEvaluations = 10;
+
+/**
+ * Number of evaluations of a run. An evaluation has no backward pass, so a token costs a third of a token of training.
+ * The evaluations of a run with few steps cost at most half as much as its steps, or there is only one evaluation.
+ * @param perStep number of tokens of a step.
+ */
+const evaluationsFor = ({ tokens }: TextFacts, steps: number, perStep: number): number => {
+  // By default, a tenth of the text is held out.
+  const cost = tokens / 9 / 3 / perStep;
+  return Math.max(1, Math.min(mostEvaluations, Math.floor(steps / (2 * cost))));
+};
+
 /**
  * Default configuration for a text. It adapts to `changes` but does not contain them. The number of heads and the
  * hidden width follow `model.nEmbd`. The number of steps keeps the total number of tokens. The intervals follow the
@@ -113,7 +127,8 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
     (wanted("train.gradAccumSteps") ?? 1);
   const fitted = Math.max(1, Math.round((stepsFor(facts, size) * contextLength * size.batchSize) / perStep));
   const steps = wanted("train.steps") ?? fitted;
-  const evalInterval = wanted("train.evalInterval") ?? Math.max(1, Math.round(steps / 10));
+  const evalInterval =
+    wanted("train.evalInterval") ?? Math.max(1, Math.round(steps / evaluationsFor(facts, steps, perStep)));
   return {
     ...shakespeare,
     model: {

@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { checkKeys, checkSurroundings, checkText } from "../core/checks/check-arguments.ts";
 import { DataError } from "../core/errors/errors.ts";
-import { type Corpus, firstWord, splitText, type TextSplit } from "./corpus.ts";
+import { type Corpus, openingWords, splitText, type TextSplit } from "./corpus.ts";
 import type { GivenText } from "./given-text.ts";
 import { findMobyDick, mobyDickError } from "./moby-dick.node.ts";
 import { readText } from "./text.node.ts";
@@ -66,7 +66,7 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
     }
     default: {
       const { text, ...rest } = await readText(nameOrPath, /[./\\]/u.test(nameOrPath) ? [] : corpusNames);
-      return { name: basename(resolve(nameOrPath)), source: nameOrPath, text, prompt: firstWord(text), ...rest };
+      return { name: basename(resolve(nameOrPath)), source: nameOrPath, text, prompt: openingWords(text), ...rest };
     }
   }
 };
@@ -125,7 +125,7 @@ export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number):
   const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
   const parts = [{ where: "text", start: 0 }];
   return {
-    ...{ name: "text", source: "text", prompt: firstWord(text) },
+    ...{ name: "text", source: "text", prompt: openingWords(text) },
     ...split,
     parts: valText === undefined ? parts : [...parts, { where: "valText", start: text.length }],
     sha256: hashOf(split),

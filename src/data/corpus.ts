@@ -114,3 +114,27 @@ export const firstWord = (text: string): string => {
   const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
   return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");
 };
+
+/** A heading may be followed by a table of contents, so the search for prose goes further than the search for a word. */
+const proseWithin = 2 ** 16;
+
+/** The shortest line that counts as prose. Titles of chapters are shorter. */
+const proseLength = 40;
+
+/**
+ * A prompt that fits a text: its first word, or the first words of its prose if the text begins with a heading. A
+ * heading is a line with capitals only. A name and a colon, as in a play, is no heading.
+ */
+export const openingWords = (text: string): string => {
+  const first = firstWord(text);
+  const beginning = text.slice(0, proseWithin);
+  const at = Math.max(0, beginning.indexOf(first));
+  const line = /^[^\r\n]*/u.exec(beginning.slice(at))?.[0] ?? "";
+  if (!/^[^\p{Ll}\p{Lo}]*\p{Lu}[^\p{Ll}\p{Lo}]*$/u.test(line) || /:\s*$/u.test(line)) return first;
+  for (const [, prose = ""] of beginning.matchAll(/^[ \t]*(\p{Lu}?\p{Ll}[^\r\n]*)$/gmu)) {
+    if (prose.length < proseLength || !/^(?:\S+\s+){4}\S/u.test(prose)) continue;
+    const openings = [/^(?:\S+\s+){2}\S+/u, /^\S+\s+\S+/u, /^\S+/u].map((form) => form.exec(prose)?.[0] ?? "");
+    return openings.find((opening) => opening.length <= 24) ?? first;
+  }
+  return first;
+};

@@ -15,7 +15,7 @@ export interface DocumentsCorpus extends DocumentsSplit {
   readonly name: string;
   /** SHA-256 of both parts, hexadecimal. The hash depends on the documents and on the split. */
   readonly sha256: string;
-  /** A prompt for samples: the first question of the validation conversations, or the first word of a text. */
+  /** A prompt for samples: the first question of the validation conversations, or the opening words of a text. */
   readonly prompt: string;
   /** A notice of one line for the user, about skipped files. */
   readonly notice?: string;

@@ -1,6 +1,6 @@
 /** Documents that a program passes as values instead of files. */
 import { DataError } from "../core/errors/errors.ts";
-import { firstWord } from "./corpus.ts";
+import { openingWords } from "./corpus.ts";
 import type { DocumentsSplit, LocatedDocument } from "./documents.ts";
 import { documentOf, type GivenDocument } from "./parse-document.ts";
 
@@ -21,10 +21,10 @@ export const locatedDocuments = (given: readonly unknown[], name: string): reado
 /** Maximum number of characters of a prompt. */
 const longestPrompt = 300;
 
-/** A prompt for samples: the first question of the validation conversations, or the first word of a text. */
+/** A prompt for samples: the first question of the validation conversations, or the opening words of a text. */
 export const promptOfDocuments = ({ train, val }: DocumentsSplit): string => {
   for (const { source } of [...val, ...train]) {
-    if (source.kind === "text") return firstWord(source.text);
+    if (source.kind === "text") return openingWords(source.text);
     const question = source.messages.find(({ role, content }) => role === "user" && content.trim() !== "");
     if (question !== undefined)
       return [...question.content.trim().slice(0, 2 * longestPrompt)].slice(0, longestPrompt).join("");

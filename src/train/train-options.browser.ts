@@ -67,7 +67,7 @@ export interface TrainOptions {
   readonly keepBlocks?: boolean | undefined;
   /** Changes to fields of the preset, for example `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
-  /** Prompt of the samples. Default: the text's first word. */
+  /** Prompt of the samples. Default: the text's first word, or the first words of its prose after a heading. */
   readonly prompt?: string | undefined;
   /** Number of tokens of the sample at the end; 0 for no sample. Default 400. */
   readonly finalSampleTokens?: number | undefined;

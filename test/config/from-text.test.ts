@@ -14,6 +14,12 @@ describe("the defaults of a text", () => {
     expect(train.patience).toBeGreaterThan(0);
   });
 
+  test("evaluate a short run so rarely that its steps take most of the time", () => {
+    const intervalOf = (steps: number) => configOfText(facts(1_000_000), { train: { steps } }).train.evalInterval;
+    // An evaluation costs as much as 9 of these steps.
+    expect([10, 60, 200, 1000].map(intervalOf)).toEqual([10, 20, 18, 100]);
+  });
+
   test("grow with the text, and drop less", () => {
     const configs = sizes.map((tokens) => configOfText(facts(tokens)));
     const parts = configs.map(({ model, train }) => ({

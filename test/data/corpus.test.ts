@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
-import { countCharacters, firstWord, splitText } from "#foretoken/data/corpus.js";
+import { countCharacters, firstWord, openingWords, splitText } from "#foretoken/data/corpus.js";
 import { decodeText, firstInvalidByte } from "#foretoken/data/utf8.js";
 import { codePoint } from "../support/code-points.ts";
 
@@ -44,6 +44,32 @@ describe("firstWord", () => {
     ["第 2 章", "第"],
   ])("of %j is %j", (whole, word) => {
     expect(firstWord(whole)).toBe(word);
+  });
+});
+
+describe("openingWords", () => {
+  const prose = "The pale usher stood there, threadbare in coat, heart, body, and brain.";
+  it.each([
+    [`CONTENTS\n\nCHAPTER 1. Of the very long voyage of a ship of many names\n\n${prose}`, "The pale usher"],
+    [`MY BOOK\n(Supplied by a late consumptive usher to a school)\n  ${prose}`, "The pale usher"],
+    [`THE END\nshort line\n`, "THE"],
+    [`ROMEO:\n${prose}`, "ROMEO:"],
+    [`First Citizen:\n${prose}`, "First"],
+    [`${prose}`, "The"],
+    ["目录\n第一章", "目录"],
+    ["", ""],
+  ])("of %j are %j", (whole, words) => {
+    expect(openingWords(whole)).toBe(words);
+  });
+
+  it("occur in the text", () => {
+    fc.assert(
+      fc.property(text, (sample) => {
+        expect(sample).toContain(openingWords(sample));
+        const book = `TITLE\n${sample}\nSome\twords of  prose that are long enough ${sample}`;
+        expect(book).toContain(openingWords(book));
+      }),
+    );
   });
 });
 

@@ -1,7 +1,7 @@
 /** Encodes data that a program passes as values instead of files, and finds a prompt that fits it. */
 
 import { writeHere } from "../../chat/write-here.ts";
-import { firstWord, splitText, type TextSplit } from "../../data/corpus.ts";
+import { openingWords, splitText, type TextSplit } from "../../data/corpus.ts";
 import { type DocumentsSplit, splitDocuments, textOfDocuments } from "../../data/documents.ts";
 import { lineOfDocument } from "../../data/documents-json.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "../../data/given-documents.ts";
@@ -60,7 +60,7 @@ export const prepareGiven = async (
     if (initial !== null) checkAlphabet(initial, "text", split);
     const tokenizer = tokenizerFor(split.train, split.val);
     const prepared = prepare(plan, split, tokenizer, "valText");
-    return { prepared, facts: factsOf(tokenizer, first, chatTemplate), prompt: asked ?? firstWord(text) };
+    return { prepared, facts: factsOf(tokenizer, first, chatTemplate), prompt: asked ?? openingWords(text) };
   }
   const { documents, valDocuments } = given;
   const located = locatedDocuments(documents, "documents");
