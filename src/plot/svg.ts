@@ -278,7 +278,9 @@ const keyOf = (runs: readonly Drawn[]): readonly string[] => {
     ...(some(({ curves }) => curves.evals.x.length > 0)
       ? ["Marks are evaluations; the filled mark is the lowest evaluation."]
       : []),
-    ...(some(({ curves }) => curves.averaged.x.length > 0) ? ["Rows of dots are evaluations of averaged weights."] : []),
+    ...(some(({ curves }) => curves.averaged.x.length > 0)
+      ? ["Rows of dots are evaluations of averaged weights."]
+      : []),
     ...(some(({ curves }) => curves.leftOut.length > 0) ? ["Crosses are skipped steps."] : []),
   ];
 };

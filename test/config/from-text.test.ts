@@ -17,7 +17,7 @@ describe("the defaults of a text", () => {
   test("evaluate a short run so rarely that its steps take most of the time", () => {
     const intervalOf = (steps: number) => configOfText(facts(1_000_000), { train: { steps } }).train.evalInterval;
     // An evaluation costs as much as 9 of these steps.
-    expect([10, 60, 200, 1000].map(intervalOf)).toEqual([10, 20, 18, 100]);
+    expect([10, 60, 200, 1000].map(intervalOf)).toEqual([10, 20, 20, 100]);
   });
 
   test("grow with the text, and drop less", () => {
