@@ -52,7 +52,8 @@ const Earlier = ({ side }: { readonly side: Side }) => {
 const NoTemplate = ({ model }: { readonly model: string }) => (
   <Notice tone="plain">
     {modelName(model)} has no chat template, so it was not trained on conversations. Use it in the{" "}
-    <a href={`/playground?${new URLSearchParams({ model })}`}>playground</a>, or choose another model.
+    <a href={`/playground?${new URLSearchParams({ model })}`}>playground</a>, choose another model, or start{" "}
+    <code>studio --model hf:NAME</code> with a chat model.
   </Notice>
 );
 
