@@ -161,6 +161,31 @@ describe("a run's folder", () => {
   });
 });
 
+describe("a model that is written anew", () => {
+  test("by export has the best weights of a run, and export says so", async () => {
+    const own = await cli(["export", "run", "--format", "gguf", "--out", "own.gguf"], { cwd });
+    expect({ status: own.status, stderr: own.stderr }).toEqual({ status: 0, stderr: `run: ${notice}` });
+    const last = await cli(["export", "run", "--format", "gguf", "--out", "last.gguf", "--weights", "last"], { cwd });
+    expect({ status: last.status, stderr: last.stderr }).toEqual({ status: 0, stderr: "" });
+  });
+
+  test("by merge has the best weights of an adapter's run, or the last ones", async () => {
+    const lora = ["--init-from", "run/checkpoint", "--lora.rank", "2", "--steps", "6", "--train.evalInterval", "1"];
+    const flags = [...lora, "--learning-rate", "0.5", "--patience", "0", ...on, "--out", "lora"];
+    const { status, stderr } = await cli(["train", "--data", "text.txt", ...flags], { cwd });
+    expect(status, stderr).toBe(0);
+    const best = await cli(["merge", "lora", "--out", "merged-best"], { cwd });
+    const last = await cli(["merge", "lora", "--out", "merged-last", "--weights", "last"], { cwd });
+    expect([best.status, last.status]).toEqual([0, 0]);
+    expect(best.stderr).toMatch(
+      /^lora: weights of step \d, the step with the best evaluation \(--weights last: .* 6\)\n$/u,
+    );
+    expect(last.stderr).toBe("");
+    const bytesOf = (folder: string) => readFileSync(inside(folder, "model.safetensors"));
+    expect(bytesOf("merged-best").equals(bytesOf("merged-last"))).toBe(false);
+  });
+});
+
 describe("without a prompt", () => {
   const write = async (path: string): Promise<string> => {
     const { status, stdout, stderr } = await cli(["generate", path, "--max-new-tokens", "3", ...on], { cwd });

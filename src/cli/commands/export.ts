@@ -17,7 +17,13 @@ import { checkArguments, checkValue, expecting, parseChoice, parsePath } from ".
 import { inFlags } from "../flags/option-names.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { inModelFlags, modelDirectory, modelPlaces, weightsDirectory } from "../model/checkpoint-path.ts";
+import {
+  adapterDirectory,
+  inModelFlags,
+  modelDirectory,
+  modelPlaces,
+  weightsDirectory,
+} from "../model/checkpoint-path.ts";
 import { nameOfModel, newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
@@ -124,16 +130,17 @@ const runExport = async (named: string, flags: ExportFlags): Promise<void> => {
     line.update(
       `${phase === "read" ? "reading" : "writing"} ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`,
     );
+  const onNotice = (text: string): void => {
+    line.clear();
+    writeNotice(text);
+  };
   try {
-    const written = await exportModel(place, await weightsDirectory(named, weights), {
+    const written = await exportModel(place, await weightsDirectory(named, weights, onNotice), {
       ...{ format, dtype, baseCheck, replace: overwrite, adapterOnly, name: nameOfModel(named) },
-      adapter: adapter === undefined ? undefined : await modelDirectory(adapter),
+      adapter: adapter === undefined ? undefined : await adapterDirectory(adapter, onNotice),
       base: base === undefined ? undefined : await modelDirectory(base),
       signal: interrupt.signal,
-      onNotice: (text) => {
-        line.clear();
-        writeNotice(text);
-      },
+      onNotice,
       onProgress: progress,
     });
     line.clear();

@@ -4,9 +4,15 @@ import { saveMerged } from "../../pretrained/adapter/merge.node.ts";
 import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
-import { baseCheckFlag, baseFlag } from "../flags/weights-flag.ts";
+import { baseCheckFlag, baseFlag, weightsOption } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { inModelFlags, modelDirectory, runOfModel } from "../model/checkpoint-path.ts";
+import {
+  inModelFlags,
+  type ModelParts,
+  modelDirectory,
+  runOfModel,
+  weightsDirectory,
+} from "../model/checkpoint-path.ts";
 import { newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
@@ -19,6 +25,7 @@ interface MergeFlags {
   readonly base?: string;
   readonly baseCheck: boolean;
   readonly out?: string;
+  readonly weights?: ModelParts["weights"];
   readonly dtype: (typeof dtypes)[number];
   readonly json?: true;
 }
@@ -33,8 +40,12 @@ In bfloat16 the merged model is slightly worse than the model with its adapter, 
 --dtype float32 keeps the changes.`;
 
 /** Folder of the adapter. @throws ConfigError for a run that trained no adapter. */
-const adapterDirectory = async (named: string): Promise<string> => {
-  const directory = await modelDirectory(named);
+const adapterToMerge = async (
+  named: string,
+  weights: MergeFlags["weights"],
+  tell: (notice: string) => void,
+): Promise<string> => {
+  const directory = await weightsDirectory(named, weights, tell);
   const run = await runOfModel(named);
   if (run === undefined || run.config.lora !== undefined || (await isAdapterFolder(directory))) return directory;
   throw new ConfigError({
@@ -54,17 +65,21 @@ const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
     ? `If you open the merged model in bfloat16, rounding removes a part of what the adapter learned. --dtype auto chooses bfloat16 on machines where bfloat16 is faster. To keep everything that the adapter learned, open the model with --dtype float32, or use the unmerged adapter ${adapter}.`
     : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep everything that the adapter learned, merge with --dtype float32 and open the result with --dtype float32, or use the unmerged adapter ${adapter}.`;
 
-const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
+const runMerge = async (
+  named: string,
+  { base, baseCheck, dtype, weights, json, ...rest }: MergeFlags,
+): Promise<void> => {
   const out = newPlace(named, "-merged", "", rest.out);
   const line = progressLine(json === true);
+  const onNotice = (notice: string): void => {
+    line.clear();
+    writeNotice(notice);
+  };
   try {
-    const adapter = await adapterDirectory(named);
+    const adapter = await adapterToMerge(named, weights, onNotice);
     const merged = await saveMerged(out, adapter, {
       ...{ dtype, baseCheck, base: base === undefined ? undefined : await modelDirectory(base) },
-      onNotice: (notice) => {
-        line.clear();
-        writeNotice(notice);
-      },
+      onNotice,
       onProgress: (bytes, all) => line.update(`reading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`),
     });
     line.clear();
@@ -92,7 +107,7 @@ export const declareMerge = (command: Command): void => {
       parsePath("<adapter>"),
     )
     .optionsGroup("Model: the model to merge into, and the result");
-  baseCheckFlag(baseFlag(adapter))
+  baseCheckFlag(baseFlag(adapter.addOption(weightsOption())))
     .option(
       "--out <dir>",
       "a new or empty folder, or a model folder to replace (default: the adapter's name with -merged at its end)",

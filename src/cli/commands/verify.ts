@@ -17,7 +17,13 @@ import { addRunningFlags, parseInteger, parsePath, type RunningFlags } from "../
 import { inFlags } from "../flags/option-names.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { inModelFlags, modelDirectory, modelPlaces, weightsDirectory } from "../model/checkpoint-path.ts";
+import {
+  adapterDirectory,
+  inModelFlags,
+  modelDirectory,
+  modelPlaces,
+  weightsDirectory,
+} from "../model/checkpoint-path.ts";
 import { promptsOf, type TextToVerify, textToVerify } from "../model/verify-prompts.ts";
 import { exitStatus } from "../process/exit-status.ts";
 import { host } from "../process/host.ts";
@@ -212,11 +218,15 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   const line = progressLine(json);
+  const tell = (notice: string): void => {
+    line.clear();
+    writeNotice(notice);
+  };
   let lm: LanguageModel | undefined;
   try {
-    const place = await weightsDirectory(named, weights);
+    const place = await weightsDirectory(named, weights, tell);
     const parts = {
-      ...(adapter === undefined ? {} : { adapter: await modelDirectory(adapter) }),
+      ...(adapter === undefined ? {} : { adapter: await adapterDirectory(adapter, tell) }),
       ...(base === undefined ? {} : { base: await modelDirectory(base) }),
     };
     const text = await textToVerify(place, flags.data);

@@ -33,8 +33,11 @@ const stepsOf = async (run: string): Promise<Steps> => {
   return last === null || best === null ? stepsOfState(run) : { last: last.run?.step, best: best.run?.step };
 };
 
-/** Describes which weights of `run` are the best. Undefined if the last weights are the best. */
-export const bestWeightsNotice = async (run: string): Promise<string | undefined> => {
+/**
+ * Describes which weights of `run` are the best. Undefined if the last weights are the best.
+ * @param other names the last weights on the command line.
+ */
+export const bestWeightsNotice = async (run: string, other = "--weights last"): Promise<string | undefined> => {
   // Errors are ignored, because only this message depends on the steps.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
@@ -45,7 +48,7 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
     const command = `npx foretoken train --resume ${quoteWord(run)}`;
     return `weights of step ${formatCount(best)}; the best weights, of step ${formatCount(better)}, are not in best/ because the run was killed; to repair the run: ${command}`;
   }
-  return `weights of step ${formatCount(best)}, the step with the best evaluation (--weights last: weights of step ${formatCount(last)})`;
+  return `weights of step ${formatCount(best)}, the step with the best evaluation (${other}: weights of step ${formatCount(last)})`;
 };
 
 /**

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { folderNames } from "../../runs/folder-names.ts";
@@ -153,7 +154,14 @@ const checkAveraged = async (run: string): Promise<void> => {
  * Loads the user's model from a checkpoint directory or a run. If an adapter is named, it is loaded too.
  * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
  */
-export const loadNamed = async (
+export const loadNamed = async (path: string, parts: ModelParts, running: WorkerLoadOptions): Promise<FoundModel> => {
+  const found = await loadModel(path, parts, running);
+  const notices: string[] = [];
+  if (parts.adapter !== undefined) await adapterDirectory(parts.adapter, (notice) => notices.push(notice));
+  return { ...found, notices: [...notices, ...found.notices] };
+};
+
+const loadModel = async (
   path: string,
   { weights, adapter, base, baseCheck = true }: ModelParts,
   running: WorkerLoadOptions,
@@ -214,14 +222,36 @@ export const modelDirectory = async (path: string): Promise<string> => {
 
 /**
  * Returns the directory of the model that the user named. `weights` chooses which weights of a run are used.
+ * @param tell gets a notice if the caller did not choose, and the run's last weights are others than its best weights.
  * @throws ConfigError if `weights` is given and the directory is not a run; CheckpointError if the run has no weights yet.
  */
-export const weightsDirectory = async (path: string, weights: WeightsName | undefined): Promise<string> => {
+export const weightsDirectory = async (
+  path: string,
+  weights: WeightsName | undefined,
+  tell: (notice: string) => void,
+): Promise<string> => {
   const found = await modelDirectory(path);
-  if (weights === undefined) return found;
+  if (weights === undefined) {
+    const isBest = found === join(path, folderNames.best);
+    const notice = found === path ? undefined : await (isBest ? bestWeightsNotice : lostBestNotice)(path);
+    if (notice !== undefined) tell(`${path}: ${notice}`);
+    return found;
+  }
   if (found === path) throw weightsOfNoRun(path);
   if (weights === "averaged") await checkAveraged(path);
   return join(path, weightsFolders[weights]);
+};
+
+/**
+ * Directory of an adapter that the user named.
+ * @param tell gets a notice if the adapter is a run whose last weights are others than its best weights.
+ */
+export const adapterDirectory = async (path: string, tell: (notice: string) => void): Promise<string> => {
+  const found = await modelDirectory(path);
+  const last = join(path, folderNames.checkpoint);
+  const notice = found === join(path, folderNames.best) ? await bestWeightsNotice(path, quoteWord(last)) : undefined;
+  if (notice !== undefined) tell(`adapter ${path}: ${notice}`);
+  return found;
 };
 
 /**

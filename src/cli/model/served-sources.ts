@@ -5,7 +5,15 @@ import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import type { ModelSource } from "../../serve/openai/served-models.ts";
 import { loadInWorker, type WorkerLoadOptions } from "../../worker/model.node.ts";
-import { inModelFlags, loadNamed, type ModelParts, modelDirectory, weightsFolders } from "./checkpoint-path.ts";
+import {
+  adapterDirectory,
+  inModelFlags,
+  loadNamed,
+  type ModelParts,
+  modelDirectory,
+  weightsDirectory,
+  weightsFolders,
+} from "./checkpoint-path.ts";
 
 /** Options that say how to load the models from their paths. */
 export interface ServedParts extends Omit<ModelParts, "adapter"> {
@@ -45,8 +53,9 @@ const sourceOf = (
         for (const notice of notices) tell(notice);
         return lm;
       }
-      const [own = place, ...others] = await directories();
-      const named = Object.fromEntries(places.map(([id], i) => [id, others[i] as string]));
+      const own = await weightsDirectory(place, parts.weights, tell);
+      const named: Record<string, string> = {};
+      for (const [id, one] of places) named[id] = await adapterDirectory(one, tell);
       const { baseCheck = true } = parts;
       const lm = await loadInWorker(own, { ...running, baseCheck, adapters: named, onNotice: tell }).catch((error) => {
         throw inModelFlags(error);
