@@ -20,6 +20,7 @@ import { checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { planConfig } from "./prepare/prepare.ts";
+import { shortWindowsNotice } from "./prepare/short-windows.ts";
 import { keptTeachers, noticeOtherTexts, openTeachers, type Teachers } from "./prepare/teachers.node.ts";
 import { changesOfTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import { handedTo } from "./run/callbacks.ts";
@@ -134,6 +135,8 @@ const startFrom = async function* (
     await meet(ranks, backend, settled, data, facts, freshProgress, options.stopAt);
     const noRate = noRateNotice(settled.train, 0);
     if (noRate !== undefined && writes(ranks)) await options.onNotice?.(noRate);
+    const short = initial === null ? undefined : shortWindowsNotice(settled, initial.config, options.config);
+    if (short !== undefined && writes(ranks)) await options.onNotice?.(short);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
     const base = keepingBase(settled, initial, options);
     const store = out === null ? null : await createRunFolder(out, isNamedLater, subject, given, base);
