@@ -75,7 +75,7 @@ test("the library's page names the packages that are installed, and their number
   const counts = [direct.length - named.length, installedWith(packages, "").size - 1 - direct.length];
   expect(counts, "libraries of Hugging Face, and what they need").toEqual([3, 10]);
   expect(oneSpace(await readPage("docs/reference/library.md"))).toContain(
-    `The command installs ${installedWith(packages, "").size} packages: this one, ${named.map((name) => `\`${name}\``).join(", ")}, ${words[0]} libraries of Hugging Face and ${words[1]} packages that these libraries need.`,
+    `\`npm install\` installs ${installedWith(packages, "").size} packages: this one, ${named.map((name) => `\`${name}\``).join(", ")}, ${words[0]} libraries of Hugging Face and ${words[1]} packages that these libraries need.`,
   );
 });
 

@@ -11,7 +11,9 @@ const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
 /** The instruction sets that are built: see wasm.mjs. */
 const builtKernels = () =>
   ["kernels.wasm", "kernels.relaxed-simd.wasm"].filter((name) => existsSync(join(root, kernelPath(name))));
-const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
+// A warning about the time of plugins would interrupt the lines of the build.
+const checks = { bundlerTimings: false };
+const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn", checks });
 
 /** The module name from which modules import the addresses of embedded files. */
 const embedded = "embedded-files";

@@ -110,8 +110,9 @@ const bundle = async () => {
   const { rolldown } = await import("rolldown");
   const build = await rolldown({
     ...{ input: entriesOf(), platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
-    // One command may load a module late, and another command may load the same module immediately.
-    ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false } },
+    // One command may load a module late, and another command may load the same module immediately. A warning about the
+    // time of plugins would interrupt the lines of the build.
+    ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false, bundlerTimings: false } },
   });
   try {
     const options = /** @type {import("rolldown").OutputOptions} */ ({

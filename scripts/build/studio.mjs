@@ -59,7 +59,7 @@ export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) 
     base,
     define: { lessonLibrary: JSON.stringify(library) },
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-    worker: { format: "es" },
+    worker: { format: "es", rolldownOptions: { checks: { bundlerTimings: false } } },
     build: {
       outDir,
       emptyOutDir: true,
@@ -68,7 +68,8 @@ export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) 
       assetsInlineLimit: 0,
       modulePreload: false,
       reportCompressedSize: false,
-      rolldownOptions: { output },
+      // A warning about the time of plugins would interrupt the lines of the build.
+      rolldownOptions: { output, checks: { bundlerTimings: false } },
     },
   };
 };

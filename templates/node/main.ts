@@ -19,7 +19,37 @@ let run = "";
 /** Whether the run reached its end. */
 let isEnded = false;
 
-const print = (line: string): void => console.log(process.stdout.isTTY ? `\r${line.padEnd(40)}` : line);
+const count = new Intl.NumberFormat("en");
+
+let printedAt = performance.now();
+const print = (line: string): void => {
+  console.log(process.stdout.isTTY ? `\r${line.padEnd(60)}` : line);
+  printedAt = performance.now();
+};
+
+/** A terminal shows each step in the same line. A file or a pipe gets at most one line in ten seconds. */
+const showProgress = (line: string): void => {
+  if (process.stdout.isTTY) process.stdout.write(`\r${line.padEnd(60)}`);
+  else if (performance.now() - printedAt > 10_000) print(line);
+};
+
+const timeOf = (seconds: number): string => {
+  if (seconds < 90) return `${Math.ceil(seconds)} seconds`;
+  return `${Math.round(seconds / 60)} minutes`;
+};
+
+/**
+ * Returns a function that gives the seconds left at a step. At first they follow from the library's estimate, then from
+ * the time that the steps took.
+ */
+const clockFrom = (from: number, to: number, estimated: number): ((step: number) => number) => {
+  const since = performance.now();
+  return (step) => {
+    const [done, all] = [step - from, to - from];
+    const perStep = done < all / 10 ? estimated / all : (performance.now() - since) / 1000 / done;
+    return perStep * (to - step);
+  };
+};
 
 /** The text in quotation marks for a shell and for `--prompt`, which reads \n as a line end. */
 const quoted = (text: string): string => {
@@ -30,26 +60,33 @@ const quoted = (text: string): string => {
 const trainOnText = async (): Promise<void> => {
   const { signal } = interrupt;
   let steps = 0;
+  let secondsLeft: ((step: number) => number) | undefined;
+  const stepOf = (step: number): string => `step ${count.format(step)} of ${count.format(steps)}`;
   for await (const event of train({ data, config, finalSampleTokens: 0, signal })) {
     if (event.type === "start") {
-      console.log(`${event.parameters} parameters, ${event.trainTokens} tokens, on ${event.backend}`);
+      const sizes = `${count.format(event.parameters)} parameters, ${count.format(event.trainTokens)} tokens`;
+      console.log(`${sizes}, on ${event.backend}`);
       run = event.out ?? "";
       steps = event.config.train.steps;
     }
     if (event.type === "estimate") {
-      const seconds = Math.ceil(event.secondsLeft);
-      print(`${steps} steps, about ${seconds < 90 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`}`);
+      secondsLeft = clockFrom(event.step, steps, event.secondsLeft);
+      print(`${count.format(steps)} steps, about ${timeOf(event.secondsLeft)}`);
     }
-    if (event.type === "step" && process.stdout.isTTY) {
-      process.stdout.write(`\rstep ${event.step} of ${steps}: loss ${event.loss.toFixed(3)} `);
+    if (event.type === "step") {
+      const left =
+        secondsLeft === undefined || event.step === steps ? "" : `, about ${timeOf(secondsLeft(event.step))} left`;
+      showProgress(`${stepOf(event.step)}: loss ${event.loss.toFixed(3)}${left}`);
     }
     if (event.type === "eval") {
-      print(`step ${event.step} of ${steps}: loss ${event.valLoss.toFixed(3)} nats per token on held-out text`);
+      print(`${stepOf(event.step)}: loss ${event.valLoss.toFixed(3)} nats per token on held-out text`);
     }
     if (event.type === "done") {
       isEnded = event.reason !== "interrupted";
       if (event.reason === "patience")
-        print(`The loss was lowest at step ${event.bestStep} and no longer improves: training ends.`);
+        print(
+          `The loss was lowest at step ${count.format(event.bestStep ?? 0)} and no longer improves: training ends.`,
+        );
     }
   }
 };

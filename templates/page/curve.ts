@@ -1,7 +1,10 @@
 // The loss curve as SVG: the loss of each step, the moving average of these losses, and the loss on held-out text.
+import { count } from "./parts.ts";
 
 const height = 240;
-const margin = { top: 12, right: 14, bottom: 28, left: 40 };
+const margin = { top: 12, bottom: 28, left: 40 };
+/** The least space at the right, and the space for half of each character of the last label. */
+const [leastRight, halfCharacter] = [14, 4];
 /** Number of steps in a moving average. The number is odd, so that the average belongs to the middle step. */
 const averaged = 5;
 const half = (averaged - 1) / 2;
@@ -49,10 +52,11 @@ export const createCurve = (svg: Element) => {
   const draw = (): void => {
     isPlanned = false;
     const width = Math.max(240, svg.clientWidth);
+    const right = width - Math.max(leastRight, count.format(steps).length * halfCharacter);
     const values = [...losses, ...measured].map(({ loss }) => loss);
     const high = values.reduce((most, loss) => Math.max(most, loss), 1) * 1.03;
     const low = values.reduce((least, loss) => Math.min(least, loss), high - 0.5) - 0.05;
-    const x = (step: number): number => margin.left + (step / steps) * (width - margin.left - margin.right);
+    const x = (step: number): number => margin.left + (step / steps) * (right - margin.left);
     const y = (loss: number): number =>
       margin.top + ((high - loss) / (high - low)) * (height - margin.top - margin.bottom);
     const path = (points: readonly Point[]): string =>
@@ -70,12 +74,12 @@ export const createCurve = (svg: Element) => {
     }
     svg.replaceChildren(
       ...ticks(low, high, 4).flatMap((loss) => [
-        element("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(loss), y2: y(loss) }),
+        element("line", { class: "grid", x1: margin.left, x2: right, y1: y(loss), y2: y(loss) }),
         element("text", { class: "tick", x: margin.left - 8, y: y(loss) + 4, "text-anchor": "end" }, String(loss)),
       ]),
       ...ticks(0, steps, width < 420 ? 4 : 8).flatMap((step) => [
         element("line", { class: "grid", x1: x(step), x2: x(step), y1: margin.top, y2: bottom }),
-        element("text", { class: "tick", x: x(step), y: bottom + 20, "text-anchor": "middle" }, String(step)),
+        element("text", { class: "tick", x: x(step), y: bottom + 20, "text-anchor": "middle" }, count.format(step)),
       ]),
       element("polyline", { class: "each", points: path(losses) }),
       element("polyline", { class: "mean", points: path(means) }),

@@ -1,8 +1,9 @@
 // Shows a training on the page: the curve, the numbers and the samples.
 import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
-import { count, part, say, tell } from "./parts.ts";
+import { count, part, promptPart, say, tell } from "./parts.ts";
 import { eventsOf, learnsByHeart, parametersOf, positionOf } from "./past.ts";
+import { type Pace, secondsLeft, wordsOf } from "./time-left.ts";
 
 const curve = createCurve(part("curve"));
 let plannedSteps = 1;
@@ -10,35 +11,57 @@ let plannedSteps = 1;
 let firstStep = 0;
 /** All evaluations of the run up to this point. */
 let measurements: EvalEvent[] = [];
-/** True from the beginning of a training until its first step. */
-let isFirst = false;
+/** The pace of this training, and when it was estimated. Undefined before the estimate and after the training. */
+let pace: (Pace & { readonly since: number }) | undefined;
+/** The last measurement of this training, in words. Empty before the first measurement. */
+let measured = "";
+/** The status line of the training that was shown last. */
+let shown = "";
 
 const progress = part<HTMLProgressElement>("progress");
 const promptBox = part<HTMLInputElement>("prompt");
+
+/** The time left after `comma`, or "" if it is not known. */
+const leftAt = (step: number, comma: string): string => {
+  if (pace === undefined || step >= pace.to) return "";
+  const isMeasured = (measurements.at(-1)?.step ?? 0) > pace.from;
+  return comma + wordsOf(secondsLeft(pace, step, (performance.now() - pace.since) / 1000, isMeasured));
+};
+
+/** Shows the last measurement and the time left, if they have changed. Another message stays until then. */
+const showStatus = (step: number): void => {
+  const [what, comma] = measured === "" ? [`Training to step ${count.format(plannedSteps)}`, ": "] : [measured, ", "];
+  const line = `${what}${leftAt(step, comma)}.`;
+  if (line !== shown) say(line);
+  shown = line;
+};
 
 const showMeasured = (event: EvalEvent): void => {
   const { step, valLoss, trainLoss } = event;
   measurements.push(event);
   const row = document.createElement("tr");
-  for (const value of [step, trainLoss?.toFixed(3) ?? "", valLoss.toFixed(3)]) {
-    row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
+  for (const textContent of [count.format(step), trainLoss?.toFixed(3) ?? "", valLoss.toFixed(3)]) {
+    row.append(Object.assign(document.createElement("td"), { textContent }));
   }
   part("table").append(row);
   part("val-loss").textContent = valLoss.toFixed(3);
-  part("val-step").textContent = `at step ${step}`;
-  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on held-out text`;
-  part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below lists each measurement.`);
-  say(`${line}.`);
+  part("val-step").textContent = `at step ${count.format(step)}`;
+  measured = `Step ${count.format(step)} of ${count.format(plannedSteps)}: loss ${valLoss.toFixed(2)} on held-out text`;
+  part("curve").setAttribute(
+    "aria-label",
+    `The loss over the steps. ${measured}. The table below lists each measurement.`,
+  );
+  showStatus(step);
 };
 
 const showSample = ({ step, prompt, text }: SampleEvent): void => {
   const block = document.createElement("div");
   const heading = document.createElement("h3");
-  heading.textContent = `After ${step} steps`;
-  block.append(
-    heading,
-    Object.assign(document.createElement("p"), { className: "written", textContent: prompt + text }),
-  );
+  heading.textContent = `After ${count.format(step)} steps`;
+  const written = document.createElement("p");
+  written.className = "written";
+  written.append(promptPart(prompt), text);
+  block.append(heading, written);
   part("samples").append(block);
 };
 
@@ -48,13 +71,13 @@ const showPlan = (steps: number, parameters: number | undefined): void => {
   plannedSteps = steps;
   curve.extend(steps);
   progress.max = steps;
-  part("steps").textContent = `of ${steps}`;
+  part("steps").textContent = `of ${count.format(steps)}`;
   part("parameters").textContent = parameters === undefined ? "" : `${count.format(parameters)} parameters`;
 };
 
 const showStep = (step: number): void => {
   progress.value = step;
-  part("step").textContent = String(step);
+  part("step").textContent = count.format(step);
 };
 
 /** Clears the curve, the numbers and the samples for another run. */
@@ -67,16 +90,11 @@ const clearFigures = (): void => {
   part("val-step").textContent = "nats per token";
 };
 
-const timeOf = (seconds: number): string => {
-  if (seconds < 90) return `${Math.ceil(seconds)} seconds`;
-  return `${Math.round(seconds / 60)} minutes`;
-};
-
 /** Says at which step the best weights were reached, if this training ended without better weights. Otherwise "". */
 const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
   reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
     ? ""
-    : `, reached at step ${bestStep}`;
+    : `, reached at step ${count.format(bestStep)}`;
 
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
@@ -86,18 +104,18 @@ export const showTraining = (event: TrainEvent): void => {
       if (event.step === 0) clearFigures();
       showPlan(event.config.train.steps, event.parameters);
       firstStep = event.step;
-      isFirst = true;
+      [pace, measured, shown] = [undefined, "", ""];
       break;
     case "step":
       curve.addStep(event.step, event.loss);
       showStep(event.step);
-      if (isFirst) say(`Training to step ${plannedSteps}.`);
-      isFirst = false;
+      showStatus(event.step);
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
       break;
     case "estimate":
-      say(`Training to step ${plannedSteps}: about ${timeOf(event.secondsLeft)} left.`);
+      pace = { from: event.step, to: plannedSteps, estimated: event.secondsLeft, since: performance.now() };
+      showStatus(event.step);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);
@@ -115,6 +133,7 @@ export const showTraining = (event: TrainEvent): void => {
       });
       break;
     case "done":
+      pace = undefined;
       say(
         event.bestValLoss === null
           ? "Training stopped before the loss was measured. You can press Write now."
@@ -127,6 +146,7 @@ export const showTraining = (event: TrainEvent): void => {
 export const showPast = (run: RunFiles): { readonly step: number; readonly steps: number } => {
   const { step, steps } = positionOf(run);
   clearFigures();
+  pace = undefined;
   showPlan(steps, parametersOf(run));
   for (const event of eventsOf(run)) showTraining(event);
   showStep(step);

@@ -4,7 +4,7 @@ import { showPast } from "./figures.ts";
 import { download, isTaken, openFolder, readKept, writeKept } from "./kept.ts";
 import { lineOf, messageOf, messageOfUnopened } from "./messages.ts";
 import { findObstacles } from "./obstacles.ts";
-import { count, offer, part, say, tell } from "./parts.ts";
+import { count, offer, part, promptPart, say, tell } from "./parts.ts";
 import { nextEnd, positionOf } from "./past.ts";
 import { mayReplace } from "./replace.ts";
 import { textOfFile } from "./text-file.ts";
@@ -42,7 +42,8 @@ trainButton.disabled = isStopped;
 
 const showSize = (): void => {
   const { value } = textBox;
-  part("size").textContent = `${count.format(value.length)} characters, ${new Set(value).size} of them different`;
+  part("size").textContent =
+    `${count.format(value.length)} characters, ${count.format(new Set(value).size)} of them different`;
   showButtons();
 };
 
@@ -111,6 +112,8 @@ let atWork: AbortController | undefined;
  * or the browser has stored it, or the user opened it.
  */
 let run: RunFiles | undefined;
+
+const stepOf = (step: number, steps: number): string => `step ${count.format(step)} of ${count.format(steps)}`;
 
 /** Describes what the button "Continue" would do. */
 const furtherOf = (run: RunFiles | undefined): string => {
@@ -233,7 +236,7 @@ export const onTrain = (
       if (run === undefined) return;
       const { step } = showRun(run);
       const steps = nextEnd(run);
-      say(`Training continues for ${steps - step} more steps…`);
+      say(`Training continues for ${count.format(steps - step)} more steps…`);
       // If the text was changed, the library refuses to resume the run.
       const data = textBox.value === shownText(run) ? dataOf(run) : { text: givenText() };
       await work(data, steps, run, signal);
@@ -292,7 +295,7 @@ const openKept = async (): Promise<void> => {
   if (kept === null) return;
   const { step, steps } = showRun(kept);
   if (!isOwn) showText(kept);
-  say(`Stored in your browser: step ${step} of ${steps}. Press Continue or Write.`);
+  say(`Stored in your browser: ${stepOf(step, steps)}. Press Continue or Write.`);
   showButtons();
 };
 
@@ -316,7 +319,7 @@ export const onOpen = (
     }
     const { step, steps } = showRun(next);
     showText(next);
-    say(`Opened: step ${step} of ${steps}. Press Continue or Write.`);
+    say(`Opened: ${stepOf(step, steps)}. Press Continue or Write.`);
     await keep(next);
   };
   folderInput.addEventListener("change", async () => {
@@ -337,10 +340,7 @@ export const onWrite = (work: (run: RunFiles, prompt: string, signal: AbortSigna
     event.preventDefault();
     press(writeButton, async (signal) => {
       if (run === undefined) return;
-      const prompt = document.createElement("span");
-      prompt.className = "prompt";
-      prompt.textContent = promptBox.value;
-      written.replaceChildren(prompt);
+      written.replaceChildren(promptPart(promptBox.value));
       written.setAttribute("aria-busy", "true");
       try {
         await work(run, promptBox.value, signal);

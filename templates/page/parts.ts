@@ -6,6 +6,10 @@ export const part = <Kind extends Element = HTMLElement>(id: string): Kind => do
 
 export const count = new Intl.NumberFormat("en");
 
+/** A prompt before the model's text, in another colour. */
+export const promptPart = (prompt: string): Element =>
+  Object.assign(document.createElement("span"), { className: "prompt", textContent: prompt });
+
 /** Shows a status text next to the buttons. */
 export const say = (line: string): void => {
   part("status").textContent = line;

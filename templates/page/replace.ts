@@ -1,7 +1,7 @@
 // Asks before a new training replaces a run.
 import type { RunFiles } from "foretoken/browser";
 import { download, keepsRuns } from "./kept.ts";
-import { part } from "./parts.ts";
+import { count, part } from "./parts.ts";
 import { positionOf } from "./past.ts";
 
 const dialog = part<HTMLDialogElement>("replace");
@@ -10,7 +10,8 @@ const dialog = part<HTMLDialogElement>("replace");
 export const mayReplace = async (run: RunFiles): Promise<boolean> => {
   const { step, steps } = positionOf(run);
   const which = keepsRuns() ? "in your browser" : "of this page";
-  part("replaced").textContent = `This replaces the run ${which} (step ${step} of ${steps}). Download it first?`;
+  part("replaced").textContent =
+    `This replaces the run ${which} (step ${count.format(step)} of ${count.format(steps)}). Download it first?`;
   dialog.returnValue = "";
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { meanAround } from "../../templates/page/curve.ts";
+import { secondsLeft, wordsOf } from "../../templates/page/time-left.ts";
 import { root } from "./starter.ts";
 
 const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
@@ -36,4 +37,19 @@ test("the starter's line of training keeps up with losses that fall", () => {
       1,
     ),
   ).toBe(3);
+});
+
+test("the starter's time left follows from the estimate, and after a measurement from the time of the steps", () => {
+  const pace = { from: 6, to: 106, estimated: 50 };
+  expect(secondsLeft(pace, 6, 0, false)).toBe(50);
+  // The steps took twice the estimated time. The page cannot know this before the first measurement.
+  expect(secondsLeft(pace, 26, 20, false)).toBe(40);
+  expect(secondsLeft(pace, 26, 20, true)).toBe(80);
+  expect([4, 10, 81, 90, 200].map(wordsOf)).toEqual([
+    "a few seconds left",
+    "about 10 seconds left",
+    "about 90 seconds left",
+    "about 2 minutes left",
+    "about 3 minutes left",
+  ]);
 });

@@ -68,7 +68,9 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
-    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training to step 2000|Step \d+ of 2000)/u);
+    expect(await tab.evaluate(textOf("status"))).toMatch(
+      /^(?:Training to step 2,000|Step \d+ of 2,000: loss \d\.\d\d on held-out text, (?:about \d+ (?:seconds|minutes)|a few seconds) left\.$)/u,
+    );
     const empty = `document.getElementById("written").dataset.empty`;
     expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
     // The button keeps the focus, so the same key stops the run.
@@ -102,9 +104,17 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     const keys = await tab.evaluate<number>(`document.querySelectorAll(".legend .key").length`);
     expect(keys).toBe(await tab.evaluate<number>(`document.querySelectorAll("#curve polyline").length`));
     expect(await tab.evaluate(`document.getElementById("curve").getAttribute("aria-label")`)).toMatch(
-      /Step \d+ of 2000: loss/u,
+      /Step \d+ of 2,000: loss/u,
     );
     expect(await tab.evaluate(textOf("samples"))).toContain("After 20 steps");
+    const prompts = `[...document.querySelectorAll("#samples .written")].map((text) => text.firstChild.className)`;
+    expect(new Set(await tab.evaluate<string[]>(prompts))).toEqual(new Set(["prompt"]));
+    const cutOff = await tab.evaluate<string[]>(
+      `[...document.querySelectorAll("#curve .tick")]
+        .filter((label) => label.getBoundingClientRect().right > document.getElementById("curve").getBoundingClientRect().right)
+        .map((label) => label.textContent)`,
+    );
+    expect(cutOff).toEqual([]);
   });
 
   test("writes as the model does, token by token, until it is stopped", async () => {
