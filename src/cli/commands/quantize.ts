@@ -9,7 +9,7 @@ import { openSource } from "../../pretrained/export/source.node.ts";
 import { checkQuantized } from "../../pretrained/gguf/write/calibrate.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
 import { type SaveGgufOptions, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
-import { formatBytes, formatCount} from "../display/texts/format.ts";
+import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
 import { writtenText } from "../display/texts/written-text.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";

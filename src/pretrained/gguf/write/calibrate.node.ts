@@ -3,11 +3,11 @@ import { type BackendChoice, backendChoices, openBackend } from "../../../backen
 import { checkChoice, checkWhole } from "../../../core/checks/check-arguments.ts";
 import type { ReadValues } from "../../../models/arena.ts";
 import { createModel, type Model } from "../../../models/model.ts";
-import { type Calibrated, type CalibrationText, calibrate } from "./calibrate.ts";
+import { type Calibrated, calibrate, type GgufCalibrationText } from "./calibrate.ts";
 import type { ModelFacts } from "./contents.ts";
 
 /** A text for the calibration, and the backend that computes. */
-export interface Calibration extends CalibrationText {
+export interface GgufCalibration extends GgufCalibrationText {
   /** Backend that runs the model on the text. Only if the model is a path or a name. Default: "auto". */
   readonly backend?: BackendChoice | undefined;
   /** Number of threads of the backend. Default: all cores. */
@@ -18,7 +18,7 @@ export interface Calibration extends CalibrationText {
 export const computingNames = ["backend", "threads"] as const;
 
 /** @throws ConfigError naming the option. */
-export const checkComputing = (where: string, { backend, threads }: Calibration): void => {
+export const checkComputing = (where: string, { backend, threads }: GgufCalibration): void => {
   checkChoice(`${where}: backend`, backend, backendChoices);
   if (threads !== undefined) checkWhole(`${where}: threads`, threads, 1);
 };
@@ -35,7 +35,7 @@ export const writeAll = async ({ layout, writeWeights }: Model, read: ReadValues
 
 /** Options of a calibration. */
 interface Calibrating {
-  readonly calibration?: Calibration | undefined;
+  readonly calibration?: GgufCalibration | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

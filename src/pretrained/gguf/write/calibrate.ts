@@ -10,7 +10,7 @@ import { ggufFormOf } from "./fields.ts";
 import { measureImportance } from "./importance.ts";
 
 /** The text that decides which errors of the weights count most. */
-export interface CalibrationText {
+export interface GgufCalibrationText {
   /**
    * A text like the texts that the model will read and write. If the text is longer than 16,384 tokens, windows of 512
    * tokens are read that are evenly spread over the text.
@@ -41,7 +41,7 @@ const leastTokens = 256;
 const tokensOfPass = 2048;
 
 /** Checks the option `calibration`. @param others names of further options. */
-export const checkCalibration = (where: string, given: CalibrationText, others: readonly string[] = []): void => {
+export const checkCalibration = (where: string, given: GgufCalibrationText, others: readonly string[] = []): void => {
   checkKeys(where, given, ["text", "name", "onProgress", ...others]);
   checkText(`${where}: text`, given.text);
   if (given.name !== undefined) checkName(`${where}: name`, given.name);
@@ -96,7 +96,7 @@ const positive = (squares: Float64Array): Float64Array | undefined => {
 export const calibrate = async (
   model: Model,
   tokenizer: Tokenizer,
-  { text, name = "text", onProgress }: CalibrationText,
+  { text, name = "text", onProgress }: GgufCalibrationText,
   where: string,
   signal?: AbortSignal,
 ): Promise<Calibrated> => {

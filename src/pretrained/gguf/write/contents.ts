@@ -43,11 +43,11 @@ export interface PlannedFile {
   /** Number of the model's weights. */
   readonly parameters: number;
   /** How the calibration was used. Undefined without a calibration. */
-  readonly calibration: UsedCalibration | undefined;
+  readonly calibration: UsedGgufCalibration | undefined;
 }
 
 /** How a calibration was used. */
-export interface UsedCalibration {
+export interface UsedGgufCalibration {
   /** Number of matrices that were encoded with the importances of their columns. */
   readonly matrices: number;
   /** Names of layers' matrices without importances. Their columns count equally. */
@@ -131,7 +131,7 @@ const plan = (
 /** Metadata about the calibration, with llama.cpp's keys. */
 const calibrationFields = (
   calibrated: Calibrated | undefined,
-  used: UsedCalibration | undefined,
+  used: UsedGgufCalibration | undefined,
 ): Readonly<Record<string, TypedValue>> =>
   calibrated === undefined || used === undefined
     ? {}

@@ -31,9 +31,9 @@ import type { LanguageModel } from "../../model/language-model.ts";
 import { modelToSave } from "../../save.ts";
 import { type AdapterEncoding, adapterContents } from "../adapter/write.ts";
 import { isGgufName } from "../open.node.ts";
-import { type Calibration, calibrateOn, checkComputing, computingNames, writeAll } from "./calibrate.node.ts";
+import { calibrateOn, checkComputing, computingNames, type GgufCalibration, writeAll } from "./calibrate.node.ts";
 import { type Calibrated, calibrate, checkCalibration, checkQuantized } from "./calibrate.ts";
-import { type GgufFallback, modelFile, type PlannedFile, recodedFile, type UsedCalibration } from "./contents.ts";
+import { type GgufFallback, modelFile, type PlannedFile, recodedFile, type UsedGgufCalibration } from "./contents.ts";
 import { type EncodingChoice, type GgufEncoding, ggufEncodings } from "./encodings.ts";
 import { type TextFacts, writtenEnds } from "./text.ts";
 
@@ -50,7 +50,7 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
    * A text that decides which errors of the weights count most: errors of weights that are multiplied by large inputs.
    * The model reads the text once. Quantized encodings then lose less on texts of this kind. Default: none.
    */
-  readonly calibration?: Calibration | undefined;
+  readonly calibration?: GgufCalibration | undefined;
   /** Whether an existing file with this name may be replaced. Default: false. */
   readonly replace?: boolean | undefined;
   /**
@@ -88,7 +88,7 @@ export interface SavedGguf {
    */
   readonly fallbacks: readonly GgufFallback[];
   /** How the calibration was used. Absent without a calibration. */
-  readonly calibration?: UsedCalibration;
+  readonly calibration?: UsedGgufCalibration;
 }
 
 /** Options for writing a file. */
