@@ -13,6 +13,7 @@ import { forward } from "#foretoken/models/forward.js";
 import { loraModel } from "#foretoken/models/lora/model.js";
 import { calibrationBatches } from "#foretoken/pretrained/gguf/write/calibrate.js";
 import { measureImportance } from "#foretoken/pretrained/gguf/write/importance.js";
+import { saveGguf as saveInPage } from "#foretoken/pretrained/gguf/write/save.browser.js";
 import { type SaveGgufOptions, saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
@@ -163,8 +164,10 @@ describe("saveGguf with a calibration", () => {
     const files = [
       await saved(directory, { encoding: "q5_0", calibration }),
       await saved(whole.path, { encoding: "q5_0", calibration }),
-      await saved(lm, { encoding: "q5_0", calibration: own }),
+      await saved(lm, { encoding: "q5_0", calibration: own, name: "model" }),
     ];
+    const inPage = await saveInPage(lm, { encoding: "q5_0", calibration: own });
+    expect(Buffer.from(await inPage.arrayBuffer())).toEqual(Buffer.from(files[2]?.bytes ?? []));
     await lm.close();
     const tensors = await Promise.all(
       files.map(({ file }) =>
