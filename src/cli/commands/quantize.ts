@@ -110,11 +110,16 @@ const loadText = async (flag: string, path: string, instead: string): Promise<Lo
 };
 
 /** The text of --calibrate without its last 10%, so that --data can measure on the last 10% of the same text. */
-const calibrationOf = async (flags: QuantizeFlags, line: ProgressLine): Promise<SaveGgufOptions["calibration"]> => {
+const calibrationOf = async (
+  flags: QuantizeFlags,
+  line: ProgressLine,
+  notice: (text: string) => void,
+): Promise<SaveGgufOptions["calibration"]> => {
   const { calibrate, threads } = flags;
   if (calibrate === undefined) return undefined;
   const { train, name } = await loadText("--calibrate", calibrate, "a text file with the documents' texts");
-  const { backend } = await chooseBackend(flags);
+  const { backend, remark } = await chooseBackend(flags);
+  if (remark !== undefined && flags.data === undefined) notice(remark);
   return {
     ...{ text: train, name, backend, threads },
     onProgress: (tokens, all) =>
@@ -170,7 +175,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
   try {
     const model = await modelDirectory(named);
     if (flags.data !== undefined) await checkBoth(model, file, overwrite);
-    const calibration = await calibrationOf(flags, line);
+    const calibration = await calibrationOf(flags, line, notice);
     const meter = await openMeter(flags, line, interrupt.signal);
     if (meter?.remark !== undefined) notice(meter.remark);
     const before = await meter?.measure(model);
