@@ -28,6 +28,7 @@ export { evaluate } from "./train/train.browser.ts";
 // Models with their tokenizers: loading and saving
 
 export { saveAdapter } from "./pretrained/adapter/save.browser.ts";
+export type { GgufCalibrationText } from "./pretrained/gguf/write/calibrate.ts";
 export type { GgufEncoding } from "./pretrained/gguf/write/encodings.ts";
 export { type SaveGgufOptions, saveGguf } from "./pretrained/gguf/write/save.browser.ts";
 export {

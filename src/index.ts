@@ -60,7 +60,9 @@ export { type Merged, type MergeOptions, saveMerged } from "./pretrained/adapter
 export { saveAdapter } from "./pretrained/adapter/save.node.ts";
 export { type Exported, type ExportOptions, exportModel } from "./pretrained/export/export.node.ts";
 export type { ExportDType, ExportFormatName } from "./pretrained/export/formats.node.ts";
-export type { GgufFallback } from "./pretrained/gguf/write/contents.ts";
+export type { GgufCalibration } from "./pretrained/gguf/write/calibrate.node.ts";
+export type { GgufCalibrationText } from "./pretrained/gguf/write/calibrate.ts";
+export type { GgufFallback, UsedGgufCalibration } from "./pretrained/gguf/write/contents.ts";
 export type { GgufEncoding } from "./pretrained/gguf/write/encodings.ts";
 export { type SavedGguf, type SaveGgufOptions, saveGguf } from "./pretrained/gguf/write/save.node.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";

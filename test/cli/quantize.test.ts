@@ -12,6 +12,7 @@ beforeAll(async () => {
   ({ cwd, remove } = await workplace());
   await modelWithText("llama3", join(cwd, "base"));
   await writeFile(join(cwd, "text.txt"), "0123456789:;<=>".repeat(60));
+  await writeFile(join(cwd, "short.txt"), "0123456789");
   await writeFile(join(cwd, "chat.jsonl"), '{"text": "0123"}\n');
 });
 afterAll(() => remove());
@@ -55,6 +56,22 @@ describe("quantize", () => {
     expect(Math.abs((loss.after?.natsPerToken ?? 0) - (loss.before?.natsPerToken ?? 1))).toBeLessThan(0.01);
   });
 
+  test("calibrates on the first 90% of a text", async () => {
+    const on = ["--calibrate", "text.txt", "--backend", "reference", "--to", "q4_0"];
+    const { status, stdout, stderr } = await run("base", ...on, "--out", "calibrated.gguf");
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(/\ncalibrated \d+ matrices on text\.txt, its first 90%\n$/u);
+    await run("base", "--to", "q4_0", "--out", "plain.gguf");
+    const [calibrated, plain] = await Promise.all(
+      ["calibrated.gguf", "plain.gguf"].map((name) => readFile(join(cwd, name), "latin1")),
+    );
+    expect(calibrated).toContain("quantize.imatrix.dataset");
+    expect(plain).not.toContain("quantize.imatrix");
+    const json = await run("base", ...on, "--out", "again.json.gguf", "--json");
+    expect(jsonLines(json.stdout)[0]).toMatchObject({ calibration: { matrices: expect.any(Number), without: [] } });
+    expect(await readFile(join(cwd, "again.json.gguf"), "latin1")).toBe(calibrated);
+  });
+
   test("replaces a file where it is asked to, and writes nothing for bad input", async () => {
     await writeFile(join(cwd, "mine.gguf"), "precious");
     await mkdir(join(cwd, "folder.gguf"));
@@ -77,7 +94,20 @@ describe("quantize", () => {
     );
     expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
     expect(await refused("base", "--threads", "1", ...out)).toBe(
-      "foretoken: --threads: works only with --data; got no --data; try --data FILE",
+      "foretoken: --threads: works only with --data or --calibrate; got no --data; try --data FILE",
+    );
+    const calibrate = ["--calibrate", "text.txt"];
+    expect(await refused("base", "--context-length", "8", ...calibrate, ...out)).toBe(
+      "foretoken: --context-length: works only with --data; got no --data; try --data FILE",
+    );
+    expect(await refused("base", "--to", "f16", ...calibrate, ...out)).toBe(
+      "foretoken: --calibrate: must be used only with a quantized encoding; got f16, which needs no calibration; try q8_0, or no calibration",
+    );
+    expect(await refused("base", "--calibrate", "chat.jsonl", ...out)).toBe(
+      "foretoken: --calibrate: must be a text; got documents; try a text file with the documents' texts",
+    );
+    expect(await refused("base", "--calibrate", "short.txt", "--to", "q4_0", ...out)).toBe(
+      "foretoken: short.txt: a text for calibration must have at least 256 tokens; got 9; try a longer text",
     );
     expect(await refused("none", "--to", "q8_0", ...out)).toMatch(/^foretoken: none: the path must name a model;/u);
     expect(await refused("base", "--to", "q8_0", "--data", "chat.jsonl", ...out)).toMatch(

@@ -33,7 +33,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
   },
   { name: "browser: savePretrained", args: () => [setup.browserLm], call: browser.savePretrained },
   { name: "browser: saveGguf", args: () => [setup.browserLm, {}], call: browser.saveGguf },
-  ...optionCases("browser: saveGguf", ["encoding", "embedding", "name"], (wrong) =>
+  ...optionCases("browser: saveGguf", ["encoding", "embedding", "calibration", "name"], (wrong) =>
     browser.saveGguf(setup.browserLm, wrong),
   ),
   { name: "browser: saveOnnx", args: () => [setup.browserLm, {}], call: browser.saveOnnx },

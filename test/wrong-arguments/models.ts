@@ -232,8 +232,26 @@ const fileCases = (setup: Setup): readonly Case[] => [
   },
   ...optionCases(
     "saveGguf",
-    ["encoding", "embedding", "replace", "name", "adapter", "base", "baseCheck", "signal", "onNotice", "onProgress"],
+    [
+      "encoding",
+      "embedding",
+      "calibration",
+      "replace",
+      "name",
+      "adapter",
+      "base",
+      "baseCheck",
+      "signal",
+      "onNotice",
+      "onProgress",
+    ],
     (wrong) => foretoken.saveGguf(`${setup.newPath()}.gguf`, setup.checkpoint, wrong),
+  ),
+  ...optionCases("saveGguf calibration", ["text", "name", "backend", "threads", "onProgress", "other"], (wrong) =>
+    foretoken.saveGguf(`${setup.newPath()}.gguf`, setup.checkpoint, {
+      encoding: "q8_0",
+      calibration: { text: "the cat ", backend: "reference", ...wrong },
+    }),
   ),
   {
     name: "exportModel",

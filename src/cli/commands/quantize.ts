@@ -1,13 +1,14 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
-import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
+import { corpusNames, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import { hasDocuments } from "../../data/documents.node.ts";
 import { compareEvaluations } from "../../evaluate/compare.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkFree } from "../../io/new-file.node.ts";
 import { openSource } from "../../pretrained/export/source.node.ts";
+import { checkQuantized } from "../../pretrained/gguf/write/calibrate.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
-import { saveGguf } from "../../pretrained/gguf/write/save.node.ts";
+import { type SaveGgufOptions, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
 import { writtenText } from "../display/texts/written-text.ts";
@@ -37,6 +38,7 @@ interface QuantizeFlags extends RunningFlags {
   readonly out?: string;
   readonly embedding?: GgufEncoding;
   readonly overwrite?: true;
+  readonly calibrate?: string;
   readonly data?: string;
   readonly contextLength?: number;
 }
@@ -46,6 +48,7 @@ Examples:
   $ npx foretoken quantize runs/notes --to q8_0                      runs/notes-q8_0.gguf, a quarter of the size in float32
   $ npx foretoken quantize model.gguf --to q4_k --out small.gguf
   $ npx foretoken quantize hf:org/name --to q6_k --out models --data notes.txt   measures the loss before and after
+  $ npx foretoken quantize model.gguf --to q4_0 --calibrate notes.txt   loses less on texts like this
   $ npx foretoken generate small.gguf --prompt "The "                every command accepts the result
 
 Encodings, with bits per weight:
@@ -98,6 +101,32 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
   ].join("\n");
 };
 
+/** Loads a text. @throws ConfigError for documents. */
+const loadText = async (flag: string, path: string, instead: string): Promise<LoadedCorpus> => {
+  if (await hasDocuments(path)) {
+    throw new ConfigError({ where: flag, must: "must be a text", got: "documents", hint: instead });
+  }
+  return loadCorpus(path, {});
+};
+
+/** The text of --calibrate without its last 10%, so that --data can measure on the last 10% of the same text. */
+const calibrationOf = async (
+  flags: QuantizeFlags,
+  line: ProgressLine,
+  notice: (text: string) => void,
+): Promise<SaveGgufOptions["calibration"]> => {
+  const { calibrate, threads } = flags;
+  if (calibrate === undefined) return undefined;
+  const { train, name } = await loadText("--calibrate", calibrate, "a text file with the documents' texts");
+  const { backend, remark } = await chooseBackend(flags);
+  if (remark !== undefined && flags.data === undefined) notice(remark);
+  return {
+    ...{ text: train, name, backend, threads },
+    onProgress: (tokens, all) =>
+      line.update(`calibrating ${Math.floor((100 * tokens) / all)}% of ${formatCount(all)} tokens`),
+  };
+};
+
 /**
  * Opens the text and measures models on it. Weights are first converted to float32: products in another type would hide
  * a part of the difference.
@@ -105,16 +134,9 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
 const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
   const { data, threads, contextLength } = flags;
   if (data === undefined) return undefined;
-  if (await hasDocuments(data)) {
-    throw new ConfigError({
-      where: "--data",
-      must: "must be a text",
-      got: "documents",
-      hint: "writing the file without --data, then npx foretoken evaluate RESULT --against MODEL --data FILE",
-    });
-  }
+  const instead = "writing the file without --data, then npx foretoken evaluate RESULT --against MODEL --data FILE";
+  const corpus = await loadText("--data", data, instead);
   const { backend, remark } = await chooseBackend(flags);
-  const corpus = await loadCorpus(data, {});
   let window = 0;
   const measure = async (path: string): Promise<Evaluation> => {
     const { lm } = await loadNamed(path, {}, { backend, threads, dtype: "float32", keepBlocks: false });
@@ -153,6 +175,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
   try {
     const model = await modelDirectory(named);
     if (flags.data !== undefined) await checkBoth(model, file, overwrite);
+    const calibration = await calibrationOf(flags, line, notice);
     const meter = await openMeter(flags, line, interrupt.signal);
     if (meter?.remark !== undefined) notice(meter.remark);
     const before = await meter?.measure(model);
@@ -160,6 +183,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
       ...{
         encoding: to,
         embedding,
+        calibration,
         replace: overwrite,
         name: nameOfModel(named),
       },
@@ -185,6 +209,10 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     }
     const { unicode } = styleFor(host.stdout).symbols;
     writeOut(writtenText(printableName(file, unicode), to, saved));
+    if (calibration !== undefined) {
+      const count = formatCount(saved.calibration?.matrices ?? 0);
+      writeOut(`calibrated ${count} matrices on ${printableName(calibration.name ?? "")}, its first 90%\n`);
+    }
     if (losses !== undefined) writeOut(lossText(losses, meter?.measured() ?? ""));
   } catch (error) {
     line.clear();
@@ -193,6 +221,20 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
   } finally {
     interrupt.release();
   }
+};
+
+/** @throws ConfigError for a flag about a computation if nothing is computed. */
+const checkIdle = (command: Command, { data, calibrate }: QuantizeFlags): void => {
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === "cli";
+  const idle = [...(calibrate === undefined ? ["backend", "threads"] : []), "contextLength"].find(isGiven);
+  if (idle === undefined || data !== undefined) return;
+  const users = idle === "contextLength" ? ["--data"] : ["--data", "--calibrate"];
+  throw new ConfigError({
+    where: flagOf(idle),
+    must: `works only with ${users.join(" or ")}`,
+    got: `no ${users[0]}`,
+    hint: "--data FILE",
+  });
 };
 
 /** `foretoken quantize`. */
@@ -219,6 +261,11 @@ export const declareQuantize = (command: Command): void => {
         parseChoice("--embedding", ggufEncodings),
       )
       .option("--overwrite", "replace an existing file of this name")
+      .option(
+        "--calibrate <path>",
+        "a text like the texts that the model will read and write: errors of weights with large inputs on its first 90% count more, so that the model loses less; the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (default: none)",
+        parsePath("--calibrate", corpusNames),
+      )
       .optionsGroup("Loss: before and after encoding, on a text")
       .option(
         "--data <path>",
@@ -235,14 +282,9 @@ export const declareQuantize = (command: Command): void => {
     .allowExcessArguments()
     .action(async (model: string, flags: QuantizeFlags) => {
       checkArguments(command);
-      const idle = ["contextLength", "backend", "threads"].find((name) => command.getOptionValueSource(name) === "cli");
-      if (idle !== undefined && flags.data === undefined) {
-        throw new ConfigError({
-          where: flagOf(idle),
-          must: "works only with --data",
-          got: "no --data",
-          hint: "--data FILE",
-        });
+      checkIdle(command, flags);
+      if (flags.calibrate !== undefined) {
+        checkQuantized("--calibrate", { encoding: flags.to, embedding: flags.embedding });
       }
       await runQuantize(model, flags);
     });

@@ -10,6 +10,7 @@ export type TypedValue =
   | { readonly type: "u8s"; readonly value: Uint8Array };
 
 export const u32 = (value: number): TypedValue => ({ type: "u32", value });
+export const i32 = (value: number): TypedValue => ({ type: "i32", value });
 export const f32 = (value: number): TypedValue => ({ type: "f32", value });
 export const flag = (value: boolean): TypedValue => ({ type: "bool", value });
 export const text = (value: string): TypedValue => ({ type: "text", value });

@@ -88,6 +88,41 @@ describe("an encoder", () => {
   });
 });
 
+describe("an encoder with importances", () => {
+  const width = 512;
+  const values = Float32Array.from({ length: 8 * width }, (_, i) => Math.sin(i * i) + Math.sin(3.7 * i) / 2);
+  /** Some columns have a thousand times the importance of other columns, as in trained models. */
+  const importance = Float64Array.from({ length: width }, (_, i) => 10 ** (3 * Math.abs(Math.sin(i * i * 0.7))));
+  const inBlocks = all.filter(({ blockLength }) => blockLength > 1);
+
+  const weightedError = (found: Float32Array): number =>
+    found.reduce((sum, value, i) => sum + (importance[i % width] ?? 0) * (value - (values[i] ?? 0)) ** 2, 0);
+  const decoded = (encoder: (typeof all)[number], bytes: Uint8Array): Float32Array =>
+    encodings.get(encoder.type)?.widen(bytes) ?? new Float32Array();
+
+  it.each(inBlocks)("of $name has a smaller weighted error", (encoder) => {
+    const plain = weightedError(decoded(encoder, encoder.encode(values)));
+    expect(weightedError(decoded(encoder, encoder.encode(values, importance)))).toBeLessThan(0.95 * plain);
+  });
+
+  it.each(inBlocks)(
+    "of $name depends only on the ratios of the importances, and repeats them for each row",
+    (encoder) => {
+      const bytes = encoder.encode(values, importance);
+      expect(
+        encoder.encode(
+          values,
+          importance.map((one) => 1024 * one),
+        ),
+      ).toEqual(bytes);
+      const rows = Array.from({ length: 8 }, (_, row) =>
+        encoder.encode(values.subarray(row * width, (row + 1) * width), importance),
+      );
+      expect(Buffer.concat(rows)).toEqual(Buffer.from(bytes));
+    },
+  );
+});
+
 describe("halfBits", () => {
   const all16 = Array.from({ length: 2 ** 16 }, (_, bits) => bits);
 

@@ -8,22 +8,33 @@
 import { halfBits, halfValue } from "../../half.ts";
 import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
 import { fitScale, fitScaleAndMinimum } from "./fit.ts";
+import { equalWeights, weighBySize } from "./weights.ts";
 
 const length = 256;
 const groups = 8;
 const width = 32;
 const mostScale = 63;
 
-/** Number of scales that are tried for each group. */
-const tries = 5;
+/** The scales that are tried for each group. */
+const tries = { count: 5, from: -1.6, to: 0.8 };
 
 /** Number of rounds. Each round chooses integer scales and then refits the units. */
 const rounds = 2;
 
 const asHalf = (value: number): number => halfValue(halfBits(Math.min(65504, value)));
 
-/** Squared error of a group with scale d and minimum m. */
-const errorOf = (x: Float32Array, from: number, count: number, d: number, m: number, last: number): number => {
+/** Weighted squared error of a group with scale d and minimum m. The group's weights begin at index `wAt` of w. */
+const errorOf = (
+  x: Float32Array,
+  from: number,
+  count: number,
+  w: Float64Array,
+  wAt: number,
+  d: number,
+  m: number,
+  last: number,
+): number => {
+  const shift = wAt - from;
   const inverse = d === 0 ? 0 : 1 / d;
   const offset = 0.5 - m * inverse;
   let error = 0;
@@ -32,7 +43,7 @@ const errorOf = (x: Float32Array, from: number, count: number, d: number, m: num
     let q = (value * inverse + offset) | 0;
     q = q < 0 ? 0 : Math.min(q, last);
     const off = value - (d * q + m);
-    error += off * off;
+    error += (w[i + shift] as number) * off * off;
   }
   return error;
 };
@@ -68,6 +79,8 @@ const clamp = (value: number, least: number, most: number): number => Math.max(l
 const chooseScales = (
   x: Float32Array,
   from: number,
+  w: Float64Array,
+  wAt: number,
   last: number,
   wantedScales: Float64Array,
   wantedMinima: Float64Array,
@@ -81,7 +94,7 @@ const chooseScales = (
     let least = Number.POSITIVE_INFINITY;
     let [bestScale, bestMinimum] = [0, 0];
     const attempt = (s: number, t: number): void => {
-      const error = errorOf(x, from + width * j, width, d * s, -dmin * t, last);
+      const error = errorOf(x, from + width * j, width, w, wAt + width * j, d * s, -dmin * t, last);
       if (error >= least) return;
       least = error;
       bestScale = s;
@@ -102,7 +115,7 @@ const chooseScales = (
  * Refits the units of `found` to its integer scales and levels q. If a refitted unit would not be positive, the units
  * stay unchanged.
  */
-const refitUnits = (x: Float32Array, from: number, last: number, found: Groups): void => {
+const refitUnits = (x: Float32Array, from: number, w: Float64Array, wAt: number, last: number, found: Groups): void => {
   const { d, dmin, scales, minima } = found;
   // x ≈ d·a − dmin·b, with a = scale·q and b = minimum.
   let [aa, ab, bb, xa, xb] = [0, 0, 0, 0, 0];
@@ -112,11 +125,12 @@ const refitUnits = (x: Float32Array, from: number, last: number, found: Groups):
     for (let i = from + width * j; i < from + width * (j + 1); i++) {
       const value = x[i] as number;
       const a = s * nearestLevel(value, inverse, -dmin * b, last);
-      aa += a * a;
-      ab += a * b;
-      bb += b * b;
-      xa += value * a;
-      xb += value * b;
+      const weight = w[i - from + wAt] as number;
+      aa += weight * a * a;
+      ab += weight * a * b;
+      bb += weight * b * b;
+      xa += weight * value * a;
+      xb += weight * value * b;
     }
   }
   const determinant = aa * bb - ab * ab;
@@ -138,10 +152,10 @@ const best = newGroups(groups);
 const fitted = { d: 0, m: 0 };
 
 /** Finds the scales of a block for levels q from 0 to last. Writes the result to `best`. */
-const fitGroups = (x: Float32Array, from: number, last: number): void => {
+const fitGroups = (x: Float32Array, from: number, w: Float64Array, wAt: number, last: number): void => {
   let [mostWanted, mostMinimum] = [0, 0];
   for (let j = 0; j < groups; j++) {
-    fitScaleAndMinimum(x, from + width * j, width, last, tries, true, fitted);
+    fitScaleAndMinimum(x, from + width * j, width, w, wAt + width * j, last, tries, true, fitted);
     wantedScales[j] = fitted.d;
     wantedMinima[j] = -fitted.m;
     mostWanted = Math.max(mostWanted, fitted.d);
@@ -151,10 +165,10 @@ const fitGroups = (x: Float32Array, from: number, last: number): void => {
   current.dmin = asHalf(mostMinimum / mostScale);
   best.error = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds; round++) {
-    chooseScales(x, from, last, wantedScales, wantedMinima, current);
+    chooseScales(x, from, w, wAt, last, wantedScales, wantedMinima, current);
     if (current.error >= best.error) return;
     copyGroups(current, best);
-    refitUnits(x, from, last, current);
+    refitUnits(x, from, w, wAt, last, current);
     if (current.d === best.d && current.dmin === best.dmin) return;
   }
 };
@@ -172,8 +186,8 @@ const writeScales = ({ scales, minima }: Groups, bytes: Uint8Array, at: number):
 /** Encodes four or five bits per number. A number is d·scale·q − dmin·minimum. */
 const writeWithMinima =
   (last: 15 | 31): WriteBlock =>
-  (x, from, bytes, at) => {
-    fitGroups(x, from, last);
+  (x, from, bytes, at, importance, column) => {
+    fitGroups(x, from, importance ?? equalWeights, column, last);
     const { scales, minima } = best;
     const [d, dmin] = [writeHalf(bytes, at, best.d), writeHalf(bytes, at + 2, best.dmin)];
     writeScales(best, bytes, at + 4);
@@ -201,16 +215,17 @@ const sixLast = 63;
 const sixWanted = new Float64Array(sixGroups);
 const sixScales = new Int32Array(sixGroups);
 const sixBest = new Int32Array(sixGroups);
+const sizeWeights = new Float64Array(sixWidth);
 
-/** Chooses each group's best integer scale for the unit d. Returns the block's squared error. */
-const chooseSixScales = (x: Float32Array, from: number, d: number): number => {
+/** Chooses each group's best integer scale for the unit d. Returns the block's weighted squared error. */
+const chooseSixScales = (x: Float32Array, from: number, w: Float64Array, wAt: number, d: number): number => {
   let all = 0;
   for (let j = 0; j < sixGroups; j++) {
     const wanted = d === 0 ? 0 : Math.round((sixWanted[j] as number) / d);
     let least = Number.POSITIVE_INFINITY;
     for (let s = clamp(wanted - 1, -128, 127); s <= clamp(wanted + 1, -128, 127); s++) {
       const scale = d * s;
-      const error = errorOf(x, from + sixWidth * j, sixWidth, scale, -sixZero * scale, sixLast);
+      const error = errorOf(x, from + sixWidth * j, sixWidth, w, wAt + sixWidth * j, scale, -sixZero * scale, sixLast);
       if (error >= least) continue;
       least = error;
       sixScales[j] = s;
@@ -220,7 +235,7 @@ const chooseSixScales = (x: Float32Array, from: number, d: number): number => {
   return all;
 };
 
-const refitSixUnit = (x: Float32Array, from: number, d: number): number => {
+const refitSixUnit = (x: Float32Array, from: number, w: Float64Array, wAt: number, d: number): number => {
   let [aa, xa] = [0, 0];
   for (let j = 0; j < sixGroups; j++) {
     const s = sixScales[j] as number;
@@ -229,30 +244,36 @@ const refitSixUnit = (x: Float32Array, from: number, d: number): number => {
     for (let i = from + sixWidth * j; i < from + sixWidth * (j + 1); i++) {
       const value = x[i] as number;
       const a = s * (nearestLevel(value, inverse, -sixZero * scale, sixLast) - sixZero);
-      aa += a * a;
-      xa += value * a;
+      const weight = w[i - from + wAt] as number;
+      aa += weight * a * a;
+      xa += weight * value * a;
     }
   }
   return aa === 0 ? d : halfValue(halfBits(clamp(xa / aa, -65504, 65504)));
 };
 
 /** Encodes six bits per number. A number is d·scale·(q − 32), with a scale for every 16 numbers. */
-export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
+export const writeQ6K: WriteBlock = (x, from, bytes, at, importance, column) => {
   let extreme = 0;
+  const w = importance ?? equalWeights;
   for (let j = 0; j < sixGroups; j++) {
-    const scale = fitScale(x, from + sixWidth * j, sixWidth, sixZero, sixLast, tries);
+    const group = sixWidth * j;
+    if (importance === null) weighBySize(x, from + group, sixWidth, sizeWeights, 0);
+    const weights = importance ?? sizeWeights;
+    const weightsAt = importance === null ? 0 : column + group;
+    const scale = fitScale(x, from + group, sixWidth, weights, weightsAt, sixZero, sixLast, tries);
     sixWanted[j] = scale;
     if (Math.abs(scale) > Math.abs(extreme)) extreme = scale;
   }
   let d = halfValue(halfBits(clamp(extreme / -128, -65504, 65504)));
   let [unit, error] = [0, Number.POSITIVE_INFINITY];
   for (let round = 0; round < rounds; round++) {
-    const found = chooseSixScales(x, from, d);
+    const found = chooseSixScales(x, from, w, column, d);
     if (found >= error) break;
     error = found;
     unit = d;
     sixBest.set(sixScales);
-    d = refitSixUnit(x, from, d);
+    d = refitSixUnit(x, from, w, column, d);
     if (d === unit) break;
   }
   unit = writeHalf(bytes, at + 208, unit);

@@ -3,6 +3,7 @@ import { toBfloat16 } from "../../../core/tensors/dtype.ts";
 import { halfFromFloat32 } from "../../half.ts";
 import { type WriteBlock, writeQ4One, writeQ4Zero, writeQ5One, writeQ5Zero, writeQ8Zero } from "./blocks-of-32.ts";
 import { writeQ4K, writeQ5K, writeQ6K } from "./blocks-of-256.ts";
+import type { Importance } from "./weights.ts";
 
 /** An encoding that can be written. */
 export interface Encoder {
@@ -13,8 +14,11 @@ export interface Encoder {
   readonly blockLength: number;
   /** Bytes per block. */
   readonly blockBytes: number;
-  /** Encodes whole blocks of finite numbers into a new array. */
-  readonly encode: (values: Float32Array) => Uint8Array;
+  /**
+   * Encodes whole blocks of finite numbers into a new array.
+   * @param importance a positive number for each column. The numbers then are whole rows. Default: null.
+   */
+  readonly encode: (values: Float32Array, importance?: Importance) => Uint8Array;
 }
 
 export const encoderNames = [
@@ -48,10 +52,14 @@ const inBlocks = (
   writeBlock: WriteBlock,
 ): Encoder => ({
   ...{ name, type, blockLength, blockBytes },
-  encode: (values) => {
+  encode: (values, importance = null) => {
     const count = Math.floor(values.length / blockLength);
     const bytes = new Uint8Array(count * blockBytes);
-    for (let i = 0; i < count; i++) writeBlock(values, i * blockLength, bytes, i * blockBytes);
+    const width = importance?.length ?? values.length;
+    for (let i = 0; i < count; i++) {
+      const from = i * blockLength;
+      writeBlock(values, from, bytes, i * blockBytes, importance, importance === null ? 0 : from % width);
+    }
     return bytes;
   },
 });

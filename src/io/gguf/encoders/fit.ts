@@ -1,6 +1,6 @@
 /**
  * Fits the scales of blocks. A number x of a block is stored as d·q or d·q + m. The level q has only a few bits. The
- * scales minimize the sum of squared errors. First, the search tries several scales near the scale that covers the
+ * scales minimize the weighted sum of squared errors (weights.ts). First, the search tries several scales near the scale that covers the
  * block's range. Then the best scale is refined in turns: rounding gives the levels, and least squares give the scale.
  */
 
@@ -17,19 +17,23 @@ const level = (x: number, inverse: number, offset: number, last: number): number
 };
 
 /**
- * Each try spreads the block's range over a slightly different number of levels. `from` and `to` are the smallest and
- * the largest difference from the number of available levels.
+ * The scales to try. Each try spreads the block's range over a slightly different number of levels. `from` and `to` are
+ * the smallest and the largest difference from the number of available levels.
  */
-const rangeSteps = { from: -1.6, to: 0.8 };
+export interface Tries {
+  /** Number of scales to try for each sign. */
+  readonly count: number;
+  readonly from: number;
+  readonly to: number;
+}
 
 /** Maximum number of refinements after the search. */
 const turns = 4;
 
 /**
- * Fits the scale d of x ≈ d·q, for integers q from −zero to last − zero. Errors of large numbers get up to a few times
- * the weight of other errors, because this weight gives a smaller loss on text.
+ * Fits the scale d of x ≈ d·q, for integers q from −zero to last − zero.
  * @param x array with the block: `count` numbers from index `at`.
- * @param tries number of scales to try for each sign.
+ * @param w weights of the squared errors: `count` numbers from index `wAt`.
  * @returns the scale, or 0 for a block of zeros. The scale may be negative, because there is one more level below zero
  * than above.
  */
@@ -37,18 +41,19 @@ export const fitScale = (
   x: Float32Array,
   at: number,
   count: number,
+  w: Float64Array,
+  wAt: number,
   zero: number,
   last: number,
-  tries: number,
+  tries: Tries,
 ): number => {
-  let [extreme, squares] = [0, 0];
+  let extreme = 0;
   for (let i = at; i < at + count; i++) {
     const value = x[i] as number;
-    squares += value * value;
     if (Math.abs(value) > Math.abs(extreme)) extreme = value;
   }
   if (extreme === 0) return 0;
-  const rms = Math.sqrt(squares / count);
+  const shift = wAt - at;
   const offset = zero + 0.5;
   let [best, gain] = [0, 0];
   const attempt = (inverse: number): void => {
@@ -56,7 +61,7 @@ export const fitScale = (
     for (let i = at; i < at + count; i++) {
       const value = x[i] as number;
       const q = level(value, inverse, offset, last) - zero;
-      const weight = rms + Math.abs(value);
+      const weight = w[i + shift] as number;
       xq += weight * value * q;
       qq += weight * q * q;
     }
@@ -65,9 +70,9 @@ export const fitScale = (
     gain = (xq * xq) / qq;
     best = xq / qq;
   };
-  const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
-  for (let i = 0; i < tries; i++) {
-    const change = rangeSteps.from + i * step;
+  const step = (tries.to - tries.from) / Math.max(1, tries.count - 1);
+  for (let i = 0; i < tries.count; i++) {
+    const change = tries.from + i * step;
     attempt(-(zero + change) / extreme);
     attempt((last - zero + change) / extreme);
   }
@@ -87,19 +92,24 @@ export const fitScaleAndMinimum = (
   x: Float32Array,
   at: number,
   count: number,
+  w: Float64Array,
+  wAt: number,
   last: number,
-  tries: number,
+  tries: Tries,
   below: boolean,
   out: Fitted,
 ): void => {
   let [least, most] = [x[at] as number, x[at] as number];
-  let [sum, squares] = [0, 0];
+  let [all, sum, squares] = [0, 0, 0];
+  const shift = wAt - at;
   for (let i = at; i < at + count; i++) {
     const value = x[i] as number;
+    const weight = w[i + shift] as number;
     if (value < least) least = value;
     if (value > most) most = value;
-    sum += value;
-    squares += value * value;
+    all += weight;
+    sum += weight * value;
+    squares += weight * value * value;
   }
   if (below && least > 0) least = 0;
   if (most <= least) {
@@ -115,27 +125,28 @@ export const fitScaleAndMinimum = (
     for (let i = at; i < at + count; i++) {
       const value = x[i] as number;
       const q = level(value, inverse, offset, last);
-      q1 += q;
-      q2 += q * q;
-      xq += value * q;
+      const weighted = (w[i + shift] as number) * q;
+      q1 += weighted;
+      q2 += weighted * q;
+      xq += weighted * value;
     }
-    const determinant = count * q2 - q1 * q1;
+    const determinant = all * q2 - q1 * q1;
     if (determinant <= 0) return;
-    let scale = (count * xq - sum * q1) / determinant;
+    let scale = (all * xq - sum * q1) / determinant;
     let base = (q2 * sum - q1 * xq) / determinant;
     if (below && base > 0) {
       base = 0;
       scale = xq / q2;
     }
-    const found = squares + scale * (scale * q2 - 2 * xq + 2 * base * q1) + base * (count * base - 2 * sum);
+    const found = squares + scale * (scale * q2 - 2 * xq + 2 * base * q1) + base * (all * base - 2 * sum);
     if (found >= error || scale <= 0) return;
     error = found;
     d = scale;
     m = base;
   };
-  const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
-  for (let i = 0; i < tries; i++) {
-    const inverse = (last + rangeSteps.from + i * step) / (most - least);
+  const step = (tries.to - tries.from) / Math.max(1, tries.count - 1);
+  for (let i = 0; i < tries.count; i++) {
+    const inverse = (last + tries.from + i * step) / (most - least);
     // If the levels cover less than the block's range, one end of the range is cut off. Try both ends.
     attempt(inverse, least);
     attempt(inverse, most - last / inverse);

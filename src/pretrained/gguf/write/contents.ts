@@ -2,8 +2,9 @@
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import { sizeOf } from "../../../core/tensors/shape.ts";
+import type { Importance } from "../../../io/gguf/encoders/weights.ts";
 import type { GgufFile, GgufTensor } from "../../../io/gguf/gguf.ts";
-import { pairBytes, u32 } from "../../../io/gguf/metadata.ts";
+import { i32, pairBytes, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
 import type { GgufContents, TensorToWrite } from "../../../io/gguf/write.ts";
 import { extraTensors } from "../../../models/architectures/common/gguf-rope.ts";
 import type { ReadValues } from "../../../models/arena.ts";
@@ -15,6 +16,7 @@ import type { Pretrained } from "../../pretrained.ts";
 import { isRotated } from "../gguf.ts";
 import { inPairs } from "../interleaved.ts";
 import { interleavedOf } from "../read-model.ts";
+import type { Calibrated } from "./calibrate.ts";
 import { chooseEncoding, type EncodingChoice, encoderOf, fileTypes, type GgufEncoding } from "./encodings.ts";
 import { ggufFormOf, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
@@ -40,6 +42,16 @@ export interface PlannedFile {
   readonly fallbacks: readonly GgufFallback[];
   /** Number of the model's weights. */
   readonly parameters: number;
+  /** How the calibration was used. Undefined without a calibration. */
+  readonly calibration: UsedGgufCalibration | undefined;
+}
+
+/** How a calibration was used. */
+export interface UsedGgufCalibration {
+  /** Number of matrices that were encoded with the importances of their columns. */
+  readonly matrices: number;
+  /** Names of layers' matrices without importances. Their columns count equally. */
+  readonly without: readonly string[];
 }
 
 /** A tensor to encode. If the source file already uses the wanted encoding, the tensor's bytes are copied. */
@@ -67,6 +79,7 @@ export async function* encodedPieces(
   { name, shape, readRows, readBytes, ...stored }: Source,
   encoding: GgufEncoding,
   where: string,
+  importance: Importance = null,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
   const step = Math.max(1, Math.floor(pieceLength / Math.max(1, sizeOf(shape) / rows)));
@@ -76,21 +89,57 @@ export async function* encodedPieces(
     const values = await readRows(row, count);
     checkValues(values, name, encoding, where);
     // Copy bytes that already have the encoding, because encoding them again could change values.
-    yield readBytes !== undefined && stored.encoding === encoderName ? await readBytes(row, count) : encode(values);
+    yield readBytes !== undefined && stored.encoding === encoderName
+      ? await readBytes(row, count)
+      : encode(values, importance);
   }
 }
 
-const plan = (sources: readonly Source[], choice: EncodingChoice, where: string) => {
+const plan = (
+  sources: readonly Source[],
+  choice: EncodingChoice,
+  where: string,
+  calibrated: Calibrated | undefined,
+) => {
   const names = new Set(sources.map(({ name }) => name));
   const fallbacks: GgufFallback[] = [];
+  const without: string[] = [];
+  let matrices = 0;
+  /** Importances of a matrix's columns. An embedding table has none, except if it is also the head. */
+  const importanceOf = (name: string, encoding: GgufEncoding): Importance => {
+    if (calibrated === undefined || encoderOf(encoding).blockLength === 1) return null;
+    const found = calibrated.importances.get(name);
+    if (found !== undefined) matrices++;
+    else if (name !== "token_embd.weight") without.push(name);
+    return found ?? null;
+  };
   const tensors = sources.map((source): TensorToWrite => {
     const { name, shape } = source;
     const { wanted, encoding } = chooseEncoding(name, shape, !names.has("output.weight"), choice);
     if (wanted !== encoding) fallbacks.push({ tensor: name, width: shape.at(-1) ?? 1, wanted, encoding });
-    return { name, shape, encoder: encoderOf(encoding), pieces: () => encodedPieces(source, encoding, where) };
+    const importance = importanceOf(name, encoding);
+    return {
+      name,
+      shape,
+      encoder: encoderOf(encoding),
+      pieces: () => encodedPieces(source, encoding, where, importance),
+    };
   });
-  return { tensors, fallbacks };
+  return { tensors, fallbacks, calibration: calibrated && { matrices, without } };
 };
+
+/** Metadata about the calibration, with llama.cpp's keys. */
+const calibrationFields = (
+  calibrated: Calibrated | undefined,
+  used: UsedGgufCalibration | undefined,
+): Readonly<Record<string, TypedValue>> =>
+  calibrated === undefined || used === undefined
+    ? {}
+    : {
+        "quantize.imatrix.dataset": text(calibrated.text),
+        "quantize.imatrix.entries_count": i32(used.matrices),
+        "quantize.imatrix.chunks_count": i32(calibrated.windows),
+      };
 
 /** Metadata fields that depend on the chosen encoding. */
 const formFields = ({ encoding }: EncodingChoice) => ({
@@ -106,12 +155,20 @@ const isOfForm = (key: string): boolean =>
  * the encoding are copied.
  * @param file a file with a supported model. The file must stay open while the contents are read.
  */
-export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: string): PlannedFile => {
-  const { tensors, fallbacks } = plan(file.tensors, choice, where);
-  const metadata = new Map([...file.pairs].filter(([key]) => !isOfForm(key)));
-  for (const [key, value] of Object.entries(formFields(choice))) metadata.set(key, pairBytes(key, value));
+export const recodedFile = (
+  file: GgufFile,
+  choice: EncodingChoice,
+  where: string,
+  calibrated?: Calibrated,
+): PlannedFile => {
+  const { tensors, fallbacks, calibration } = plan(file.tensors, choice, where, calibrated);
+  const isReplaced = (key: string): boolean =>
+    isOfForm(key) || (calibrated !== undefined && key.startsWith("quantize.imatrix."));
+  const metadata = new Map([...file.pairs].filter(([key]) => !isReplaced(key)));
+  const fields = { ...formFields(choice), ...calibrationFields(calibrated, calibration) };
+  for (const [key, value] of Object.entries(fields)) metadata.set(key, pairBytes(key, value));
   const parameters = file.tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-  return { contents: { metadata, tensors }, fallbacks, parameters };
+  return { contents: { metadata, tensors }, fallbacks, parameters, calibration };
 };
 
 /** Everything about a model except its weights. */
@@ -129,6 +186,7 @@ export const modelFile = (
   name: string,
   readWeights: ReadValues,
   choice: EncodingChoice,
+  calibrated?: Calibrated,
 ): PlannedFile => {
   const { config, vocabSize, where } = model;
   const form = ggufFormOf(config, where);
@@ -157,12 +215,12 @@ export const modelFile = (
       readRows: readAll,
     }),
   );
-  const { tensors, fallbacks } = plan([...sources, ...extras], choice, where);
+  const { tensors, fallbacks, calibration } = plan([...sources, ...extras], choice, where, calibrated);
   const { tokens, fields: ofText } = textFields(model);
   const fields = {
     ...{ ...modelFields(config, vocabSize, where), ...nameField(name, tokens) },
-    ...{ ...ofText, ...formFields(choice) },
+    ...{ ...ofText, ...formFields(choice), ...calibrationFields(calibrated, calibration) },
   };
   const metadata = new Map(Object.entries(fields).map(([key, value]) => [key, pairBytes(key, value)] as const));
-  return { contents: { metadata, tensors }, fallbacks, parameters: layout.count };
+  return { contents: { metadata, tensors }, fallbacks, parameters: layout.count, calibration };
 };

@@ -3,6 +3,7 @@ import { ggufPieces } from "../../../io/gguf/write.ts";
 import { whileOpen } from "../../model/closed.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { modelToSave } from "../../save.ts";
+import { type Calibrated, calibrate, checkCalibration, checkQuantized, type GgufCalibrationText } from "./calibrate.ts";
 import { modelFile } from "./contents.ts";
 import { type GgufEncoding, ggufEncodings } from "./encodings.ts";
 
@@ -15,6 +16,11 @@ export interface SaveGgufOptions {
    * head uses q6_k by default, also if the embedding is the head.
    */
   readonly embedding?: GgufEncoding | undefined;
+  /**
+   * A text that decides which errors of the weights count most: errors of weights that are multiplied by large inputs.
+   * The model reads the text once. Quantized encodings then lose less on texts of this kind. Default: none.
+   */
+  readonly calibration?: GgufCalibrationText | undefined;
   /** Display name of the model in the file. Default: "model". */
   readonly name?: string | undefined;
 }
@@ -38,12 +44,21 @@ export interface SaveGgufOptions {
 export const saveGguf = async (lm: LanguageModel, options: SaveGgufOptions = {}): Promise<Blob> => {
   const where = "saveGguf";
   const { facts, readWeights } = modelToSave(where, lm);
-  checkKeys(where, options, ["encoding", "embedding", "name"]);
-  const { encoding = "f32", embedding, name = "model" } = options;
+  checkKeys(where, options, ["encoding", "embedding", "calibration", "name"]);
+  const { encoding = "f32", embedding, calibration, name = "model" } = options;
   checkChoice(`${where}: encoding`, encoding, ggufEncodings);
   checkChoice(`${where}: embedding`, embedding, ggufEncodings);
   checkName(`${where}: name`, name);
-  const { contents } = modelFile(facts, name, readWeights, { encoding, embedding });
+  if (calibration !== undefined) {
+    checkCalibration(`${where}: calibration`, calibration);
+    checkQuantized(`${where}: calibration`, { encoding, embedding });
+  }
+  const planWith = (calibrated?: Calibrated) =>
+    modelFile(facts, name, readWeights, { encoding, embedding }, calibrated).contents;
+  let contents = planWith();
+  if (calibration !== undefined) {
+    contents = planWith(await calibrate(lm.model, lm.tokenizer, calibration, `${where}: model`));
+  }
   return whileOpen(where, lm.model, async () => {
     const parts: Blob[] = [];
     // Turn each piece into a blob, because the browser may keep a blob outside the page's memory.

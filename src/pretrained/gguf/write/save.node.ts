@@ -25,12 +25,15 @@ import {
   type SourceOptions,
   sourceOptionNames,
 } from "../../export/source.node.ts";
+import { readInto } from "../../files/weights.ts";
 import { whileOpen } from "../../model/closed.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { modelToSave } from "../../save.ts";
 import { type AdapterEncoding, adapterContents } from "../adapter/write.ts";
 import { isGgufName } from "../open.node.ts";
-import { type GgufFallback, modelFile, type PlannedFile, recodedFile } from "./contents.ts";
+import { calibrateOn, checkComputing, computingNames, type GgufCalibration, writeAll } from "./calibrate.node.ts";
+import { type Calibrated, calibrate, checkCalibration, checkQuantized } from "./calibrate.ts";
+import { type GgufFallback, modelFile, type PlannedFile, recodedFile, type UsedGgufCalibration } from "./contents.ts";
 import { type EncodingChoice, type GgufEncoding, ggufEncodings } from "./encodings.ts";
 import { type TextFacts, writtenEnds } from "./text.ts";
 
@@ -43,6 +46,11 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
    * head uses q6_k by default, also if the embedding is the head.
    */
   readonly embedding?: GgufEncoding | undefined;
+  /**
+   * A text that decides which errors of the weights count most: errors of weights that are multiplied by large inputs.
+   * The model reads the text once. Quantized encodings then lose less on texts of this kind. Default: none.
+   */
+  readonly calibration?: GgufCalibration | undefined;
   /** Whether an existing file with this name may be replaced. Default: false. */
   readonly replace?: boolean | undefined;
   /**
@@ -79,6 +87,8 @@ export interface SavedGguf {
    * encoding's block size.
    */
   readonly fallbacks: readonly GgufFallback[];
+  /** How the calibration was used. Absent without a calibration. */
+  readonly calibration?: UsedGgufCalibration;
 }
 
 /** Options for writing a file. */
@@ -88,11 +98,16 @@ export interface WritingGguf extends Omit<SaveGgufOptions, keyof SourceOptions> 
 }
 
 const checkOptions = (where: string, options: SaveGgufOptions): void => {
-  const own = ["encoding", "embedding", "replace", "name", "signal", "onNotice", "onProgress"];
+  const own = ["encoding", "embedding", "calibration", "replace", "name", "signal", "onNotice", "onProgress"];
   checkKeys(where, options, [...own, ...sourceOptionNames]);
   checkSource(where, options);
   checkChoice(`${where}: encoding`, options.encoding, ggufEncodings);
   checkChoice(`${where}: embedding`, options.embedding, ggufEncodings);
+  if (options.calibration !== undefined) {
+    checkCalibration(`${where}: calibration`, options.calibration, computingNames);
+    checkComputing(`${where}: calibration`, options.calibration);
+    checkQuantized(`${where}: calibration`, choiceOf(options));
+  }
   if (options.replace !== undefined) checkBoolean(`${where}: replace`, options.replace);
   if (options.name !== undefined) checkName(`${where}: name`, options.name);
   checkSignal(`${where}: signal`, options.signal);
@@ -155,9 +170,24 @@ const writeContents = async (
   await writeNewFile(path, pieces(), replace);
 };
 
-const saved = (path: string, { contents, fallbacks, parameters }: PlannedFile, from: readonly string[]): SavedGguf => ({
+type Planned = Omit<PlannedFile, "calibration"> & Partial<Pick<PlannedFile, "calibration">>;
+
+const saved = (
+  path: string,
+  { contents, fallbacks, parameters, calibration }: Planned,
+  from: readonly string[],
+): SavedGguf => ({
   ...{ path: resolve(path), bytes: ggufLength(contents), parameters, from, fallbacks },
+  ...(calibration === undefined ? {} : { calibration }),
 });
+
+/** Reports matrices that the calibration did not reach. */
+const noticeWithout = async ({ calibration }: PlannedFile, { onNotice }: WritingGguf): Promise<void> => {
+  const [first, ...others] = calibration?.without ?? [];
+  if (first === undefined) return;
+  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
+  await onNotice?.(`${first}${more}: all inputs were 0 in the text of the calibration, so all columns count equally`);
+};
 
 /** Writes a GGUF file's model in another encoding, a few rows at a time. */
 const recode = async ({ base }: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
@@ -166,7 +196,9 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
   const source = await openFileSource(file.path, base.where, true);
   try {
     const found = await openGgufFile(source, base.where);
-    const planned = recodedFile(found, choiceOf(options), base.where);
+    const calibrated = await calibrateOn(base, (model) => readInto(model, base.weights), options);
+    const planned = recodedFile(found, choiceOf(options), base.where, calibrated);
+    await noticeWithout(planned, options);
     await writeContents(path, planned.contents, options, () => source.end());
     return saved(path, planned, base.dtypes);
   } finally {
@@ -208,13 +240,18 @@ const convert = async (source: ModelSource, path: string, options: WritingGguf):
   const { name = nameOf(adapter?.where ?? base.where), signal, onNotice, onProgress } = options;
   let weights: ReadValues = arrayReader(new Float32Array(0));
   const choice = choiceOf(options);
-  const planned = modelFile(facts, name, (offset, size) => weights(offset, size), choice);
+  const planFile = (calibrated?: Calibrated): PlannedFile =>
+    modelFile(facts, name, (offset, size) => weights(offset, size), choice, calibrated);
+  // Check before all weights are read.
+  planFile();
   const { mlp } = facts.config;
   await noticeEnds(facts, onNotice);
   const coarse = mergedInFewBits(source, choice.encoding);
   if (coarse !== undefined) await onNotice?.(coarse);
   if (mlp.kind === "gelu" && mlp.approximate === "none") await onNotice?.(exactGelu(base.where));
   weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
+  const planned = planFile(await calibrateOn(facts, (model) => writeAll(model, weights), options));
+  await noticeWithout(planned, options);
   await writeContents(path, planned.contents, options);
   return saved(path, planned, base.dtypes);
 };
@@ -269,9 +306,20 @@ const saveLoaded = async (
       hint: "loadPretrained with an adapter, then mergeAdapter",
     });
   }
-  const { name = nameOf(path) } = options;
-  const planned = modelFile(facts, name, readWeights, choiceOf(options));
+  const { name = nameOf(path), calibration, signal } = options;
+  const computing = computingNames.find((option) => calibration?.[option] !== undefined);
+  if (computing !== undefined) {
+    throw new ConfigError({
+      where: `${where}: calibration.${computing}`,
+      must: "must be used only if the model is a path or a name",
+      got: "a loaded model, which has a backend",
+    });
+  }
+  modelFile(facts, name, readWeights, choiceOf(options));
+  const calibrated = calibration && (await calibrate(lm.model, lm.tokenizer, calibration, `${where}: model`, signal));
+  const planned = modelFile(facts, name, readWeights, choiceOf(options), calibrated);
   await noticeEnds(facts, options.onNotice);
+  await noticeWithout(planned, options);
   await whileOpen(where, lm.model, () => writeContents(path, planned.contents, options));
   return saved(path, planned, ["F32"]);
 };
