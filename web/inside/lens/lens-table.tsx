@@ -117,7 +117,8 @@ const useWidth = (box: RefObject<HTMLElement | null>): number => {
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth / rem()));
+    // While the browser lays the page out anew, for example to photograph the whole page, the width may be 0.
+    const observer = new ResizeObserver(() => setWidth((before) => element.clientWidth / rem() || before));
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
