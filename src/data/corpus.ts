@@ -131,7 +131,9 @@ export const openingWords = (text: string): string => {
   const at = Math.max(0, beginning.indexOf(first));
   const line = /^[^\r\n]*/u.exec(beginning.slice(at))?.[0] ?? "";
   if (!/^[^\p{Ll}\p{Lo}]*\p{Lu}[^\p{Ll}\p{Lo}]*$/u.test(line) || /:\s*$/u.test(line)) return first;
-  for (const [, prose = ""] of beginning.matchAll(/^[ \t]*(\p{Lu}?\p{Ll}[^\r\n]*)$/gmu)) {
+  for (const [, prose = ""] of beginning.matchAll(/^[ \t]*((?:\p{Lu}?\p{Ll}|\p{Lu}[ '’])[^\r\n]*)$/gmu)) {
+    // A line may begin with a single capital: "I was born", "A ship". A line with capitals only is a heading.
+    if (!/\p{Ll}/u.test(prose)) continue;
     if (prose.length < proseLength || !/^(?:\S+\s+){4}\S/u.test(prose)) continue;
     const openings = [/^(?:\S+\s+){2}\S+/u, /^\S+\s+\S+/u, /^\S+/u].map((form) => form.exec(prose)?.[0] ?? "");
     return openings.find((opening) => opening.length <= 24) ?? first;

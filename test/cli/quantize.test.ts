@@ -60,7 +60,7 @@ describe("quantize", () => {
     const on = ["--calibrate", "text.txt", "--backend", "reference", "--to", "q4_0"];
     const { status, stdout, stderr } = await run("base", ...on, "--out", "calibrated.gguf");
     expect(status, stderr).toBe(0);
-    expect(stdout).toMatch(/\ncalibrated \d+ matrices on text\.txt, its first 90%\n$/u);
+    expect(stdout).toMatch(/\ncalibrated \d+ matrices on [\d,]+ tokens of text\.txt, spread over its first 90%\n$/u);
     await run("base", "--to", "q4_0", "--out", "plain.gguf");
     const [calibrated, plain] = await Promise.all(
       ["calibrated.gguf", "plain.gguf"].map((name) => readFile(join(cwd, name), "latin1")),
@@ -72,8 +72,20 @@ describe("quantize", () => {
     expect(await readFile(join(cwd, "again.json.gguf"), "latin1")).toBe(calibrated);
   });
 
+  test("never replaces a file that is no GGUF file, such as the text that it reads", async () => {
+    const text = await readFile(join(cwd, "text.txt"));
+    await writeFile(join(cwd, "text.gguf"), text);
+    const given = ["--calibrate", "text.gguf", "--backend", "reference", "--to", "q4_0"];
+    const { status, stderr } = await run("base", ...given, "--out", "text.gguf", "--overwrite");
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: "foretoken: text.gguf: only a GGUF file may be overwritten; got another file; try another name\n",
+    });
+    expect(await readFile(join(cwd, "text.gguf"))).toEqual(text);
+  });
+
   test("replaces a file where it is asked to, and writes nothing for bad input", async () => {
-    await writeFile(join(cwd, "mine.gguf"), "precious");
+    await writeFile(join(cwd, "mine.gguf"), "GGUF precious");
     await mkdir(join(cwd, "folder.gguf"));
     const before = tree(cwd);
     const refused = async (...args: readonly string[]): Promise<string> => {
@@ -116,7 +128,7 @@ describe("quantize", () => {
     expect(await refused("base", "--to", "q8_0", "--embedding", "int4", ...out)).toMatch(
       /^foretoken: --embedding: must be f32/u,
     );
-    expect(await readFile(join(cwd, "mine.gguf"), "utf8")).toBe("precious");
+    expect(await readFile(join(cwd, "mine.gguf"), "utf8")).toBe("GGUF precious");
     const { status, stderr } = await run("base", "--to", "f32", "--out", "mine.gguf", "--overwrite");
     expect(status, stderr).toBe(0);
     expect((await readFile(join(cwd, "mine.gguf"))).subarray(0, 4).toString()).toBe("GGUF");

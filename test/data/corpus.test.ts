@@ -52,6 +52,8 @@ describe("openingWords", () => {
   it.each([
     [`CONTENTS\n\nCHAPTER 1. Of the very long voyage of a ship of many names\n\n${prose}`, "The pale usher"],
     [`MY BOOK\n(Supplied by a late consumptive usher to a school)\n  ${prose}`, "The pale usher"],
+    ["CHAPTER ONE\n\nI was born in the year of the great storm, and my\nmother told me", "I was born"],
+    [`A BOOK OF CAPITALS THAT ARE LONG ENOUGH FOR A LINE\n${prose}`, "The pale usher"],
     [`THE END\nshort line\n`, "THE"],
     [`ROMEO:\n${prose}`, "ROMEO:"],
     [`First Citizen:\n${prose}`, "First"],

@@ -4,11 +4,10 @@ import { corpusNames, type LoadedCorpus, loadCorpus } from "../../data/corpora.n
 import { hasDocuments } from "../../data/documents.node.ts";
 import { compareEvaluations } from "../../evaluate/compare.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
-import { checkFree } from "../../io/new-file.node.ts";
 import { openSource } from "../../pretrained/export/source.node.ts";
 import { checkQuantized } from "../../pretrained/gguf/write/calibrate.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
-import { type SaveGgufOptions, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
+import { checkGgufPlace, type SaveGgufOptions, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
 import { writtenText } from "../display/texts/written-text.ts";
@@ -112,8 +111,8 @@ const loadText = async (flag: string, path: string, instead: string): Promise<Lo
 /** The text of --calibrate without its last 10%, so that --data can measure on the last 10% of the same text. */
 const calibrationOf = async (
   flags: QuantizeFlags,
-  line: ProgressLine,
   notice: (text: string) => void,
+  onTokens: (done: number, all: number) => void,
 ): Promise<SaveGgufOptions["calibration"]> => {
   const { calibrate, threads } = flags;
   if (calibrate === undefined) return undefined;
@@ -122,8 +121,7 @@ const calibrationOf = async (
   if (remark !== undefined && flags.data === undefined) notice(remark);
   return {
     ...{ text: train, name, backend, threads },
-    onProgress: (tokens, all) =>
-      line.update(`calibrating ${Math.floor((100 * tokens) / all)}% of ${formatCount(all)} tokens`),
+    onProgress: onTokens,
   };
 };
 
@@ -157,7 +155,7 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
 
 /** Checks that the file can be written, because the measurement of the model is slow. */
 const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
-  await checkFree(file, overwrite);
+  await checkGgufPlace(file, overwrite);
   const { close } = await openSource(model, {}, "saveGguf");
   await close();
 };
@@ -175,7 +173,11 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
   try {
     const model = await modelDirectory(named);
     if (flags.data !== undefined) await checkBoth(model, file, overwrite);
-    const calibration = await calibrationOf(flags, line, notice);
+    let calibrated = 0;
+    const calibration = await calibrationOf(flags, notice, (tokens, all) => {
+      calibrated = all;
+      line.update(`calibrating ${Math.floor((100 * tokens) / all)}% of ${formatCount(all)} tokens`);
+    });
     const meter = await openMeter(flags, line, interrupt.signal);
     if (meter?.remark !== undefined) notice(meter.remark);
     const before = await meter?.measure(model);
@@ -211,7 +213,9 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     writeOut(writtenText(printableName(file, unicode), to, saved));
     if (calibration !== undefined) {
       const count = formatCount(saved.calibration?.matrices ?? 0);
-      writeOut(`calibrated ${count} matrices on ${printableName(calibration.name ?? "")}, its first 90%\n`);
+      writeOut(
+        `calibrated ${count} matrices on ${formatCount(calibrated)} tokens of ${printableName(calibration.name ?? "")}, spread over its first 90%\n`,
+      );
     }
     if (losses !== undefined) writeOut(lossText(losses, meter?.measured() ?? ""));
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Writes a model as a GGUF file on disk, in a chosen encoding. */
-import { realpath } from "node:fs/promises";
+import { open, realpath } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import {
   checkBoolean,
@@ -115,15 +115,34 @@ const checkOptions = (where: string, options: SaveGgufOptions): void => {
   checkCallback(`${where}: onProgress`, options.onProgress);
 };
 
+/** @throws CheckpointError for a file with other content than a GGUF file, because replacing it would lose the content. */
+const checkReplaced = async (file: string): Promise<void> => {
+  const handle = await open(file, "r").catch(() => undefined);
+  if (handle === undefined) return;
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+    if (bytesRead === 0 || buffer.toString("latin1") === "GGUF") return;
+  } finally {
+    await handle.close();
+  }
+  throw new CheckpointError({
+    where: file,
+    must: "only a GGUF file may be overwritten",
+    got: "another file",
+    hint: "another name",
+  });
+};
+
 /**
  * @throws ConfigError if the name does not end with `.gguf`, because no command would recognize the file.
- * @throws CheckpointError if the name is taken.
+ * @throws CheckpointError if the name is taken, or if the file to replace is no GGUF file.
  */
 export const checkGgufPlace = async (file: string, replace: boolean): Promise<void> => {
   if (!isGgufName(file)) {
     throw new ConfigError({ where: file, must: "the name of a GGUF file must end with .gguf", got: basename(file) });
   }
   await checkFree(file, replace);
+  if (replace) await checkReplaced(file);
 };
 
 /** @throws CheckpointError if the model or its adapter is read from the file `path`. */
