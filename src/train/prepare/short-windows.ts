@@ -19,7 +19,7 @@ export const shortWindowsNotice = (
   if (contextLength >= Math.min(fewTokens, before.contextLength)) return undefined;
   if (given(changes, ["model", "contextLength"]) !== undefined) return undefined;
   return (
-    `the held-out part of the text is so short that windows have ${contextLength} tokens, but the model has ` +
+    `the text or its held-out part is so short that windows have ${contextLength} tokens, but the model has ` +
     `${before.contextLength.toLocaleString("en-US")}; try a .jsonl file for questions and answers, more text, or --val-data with a text of its own`
   );
 };
