@@ -74,6 +74,18 @@ const rowsFor = (
 const evaluationShare = 0.2;
 
 /**
+ * Writing a checkpoint of all weights takes as long as training on about this many tokens. The number does not depend on
+ * the model's size, because both times grow with the number of weights. Measured with 135 million weights.
+ */
+const tokensPerCheckpoint = 8000;
+
+/** Maximum time for checkpoints, as a fraction of the time for steps. There is a checkpoint after each evaluation. */
+const checkpointShare = 0.5;
+
+/** Maximum number of evaluations of a run. */
+const mostEvaluations = 10;
+
+/**
  * Default configuration for fine-tuning all weights of a model on a text: AdamW, and about two passes over the text.
  * Evaluations take about a sixth of the time. The configuration adapts to `changes` but does not contain them.
  * @param changes unchecked; errors in them are found when they are merged and parsed.
@@ -94,7 +106,11 @@ export const configOfFineTuning = (
   const perStep = perRow * batchSize * (wanted("train.gradAccumSteps") ?? 1);
   const usual = clamp(Math.round((passes * tokens) / perStep), 20, 1000);
   const steps = wanted("train.steps") ?? usual;
-  const evaluations = clamp(Math.round((evaluationShare * 3 * steps * perStep) / Math.max(1, valTokens)), 2, 10);
+  const wished = (evaluationShare * 3 * steps * perStep) / Math.max(1, valTokens);
+  // The checkpoint of an adapter is small.
+  const whole = given(changes, ["lora"]) === undefined;
+  const affordable = whole ? (checkpointShare * steps * perStep) / tokensPerCheckpoint : mostEvaluations;
+  const evaluations = clamp(Math.round(Math.min(wished, affordable)), 2, mostEvaluations);
   const evalInterval = wanted("train.evalInterval") ?? Math.max(1, Math.round(steps / evaluations));
   return {
     model: { ...model, contextLength },

@@ -4,6 +4,7 @@ import { readTensor, type Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { TrainerConfig } from "../config/config.ts";
 import { randomKey } from "../core/random.ts";
+import type { HostArray } from "../core/tensors/dtype.ts";
 import type { Batch } from "../data/batches.ts";
 import { distilledLoss } from "../models/distill.ts";
 import { forwardLoss, segmentsLoss } from "../models/forward.ts";
@@ -12,7 +13,8 @@ import { baseLayers } from "../models/lora/layout.ts";
 import type { Model } from "../models/model.ts";
 import type { Range } from "../models/pieces.ts";
 import { dropoutPlaces } from "../models/transformer.ts";
-import { type Losses, noLosses } from "./losses.ts";
+import { addLosses, type Losses, noLosses } from "./losses.ts";
+import { slicesOf, tokensOfSlice } from "./slices.ts";
 
 /** A pass of a step. */
 export interface NumberedPass {
@@ -39,6 +41,9 @@ export type PassGradient = (
   on?: Backend,
 ) => Promise<Losses>;
 
+/** Dropout masks of a step are numbered by slice, pass and place. A step has fewer passes than this number. */
+const mostPasses = 2 ** 16;
+
 /**
  * Creates the function that computes the gradient of a pass through `model`.
  * @param teachers models that `model` learns from; none if it learns only from the text.
@@ -54,38 +59,46 @@ export const passGradientOf = (
   if ((mix === undefined) !== (teachers.length === 0)) throw new Error("train.teacher and teachers must come together");
   const drops = config.model.dropout > 0 || (lora?.dropout ?? 0) > 0;
   const places = dropoutPlaces(config.model, lora === undefined ? 0 : baseLayers(config.model).length);
+  const ofSlice = tokensOfSlice(config);
+
+  /** The sum that is minimised, [1], and the sums that are reported, [1] or [2]. */
+  const lossOf = (context: Context, slice: Batch): { readonly total: Tensor; readonly parts: Tensor } => {
+    const { x, y, rows, time, segments } = slice;
+    if (mix !== undefined) {
+      return distilledLoss(context, model, teachers, mix, { ids: x, targets: y, rows, time, segments });
+    }
+    const total =
+      segments === undefined
+        ? forwardLoss(context, model, x, y, rows, time)
+        : segmentsLoss(context, model, x, y, segments);
+    return { total, parts: total };
+  };
+
   return async ({ step, number, batch, targets }, gradients, enter, onComplete, on = backend) => {
-    const { x, y, rows, time, segments } = batch;
     gradients.clear();
-    if (x.length === 0) return noLosses(teachers.length > 0);
-    // The pass's number determines its dropout masks, so each pass has masks of its own.
-    const source = drops ? dropoutSource(randomKey(seed, "dropout", step), number * places) : null;
-    /** The sum that is minimised, [1], and the sums that are reported, [1] or [2]. */
-    const lossOf = (context: Context): { readonly total: Tensor; readonly parts: Tensor } => {
-      if (mix !== undefined) {
-        return distilledLoss(context, model, teachers, mix, { ids: x, targets: y, rows, time, segments });
-      }
-      const total =
-        segments === undefined
-          ? forwardLoss(context, model, x, y, rows, time)
-          : segmentsLoss(context, model, x, y, segments);
-      return { total, parts: total };
+    const slices = slicesOf(batch, ofSlice);
+    /** Adds the slice's gradient to `gradients`. Returns the slice's sums after all kernels of the pass are called. */
+    const added = (slice: Batch, i: number): Promise<HostArray> => {
+      // The slice's number determines its dropout masks, so each slice of a step has masks of its own.
+      const first = (i * mostPasses + number) * places;
+      return gradients.record(
+        (context) => {
+          enter("forward");
+          const { total, parts } = lossOf({ ...context, recomputes: recomputeActivations === true }, slice);
+          const reading = readTensor(on, parts);
+          enter("backward");
+          backward(context, total, 1 / targets);
+          return reading;
+        },
+        drops ? dropoutSource(randomKey(seed, "dropout", step), first) : null,
+        model.rounded()?.of,
+        i === slices.length - 1 ? onComplete : undefined,
+        on,
+      );
     };
-    const summed = await gradients.record(
-      async (context) => {
-        enter("forward");
-        const recomputing = { ...context, recomputes: recomputeActivations === true };
-        const { total, parts } = lossOf(recomputing);
-        const reading = readTensor(on, parts);
-        enter("backward");
-        backward(context, total, 1 / targets);
-        return reading;
-      },
-      source,
-      model.rounded()?.of,
-      onComplete,
-      on,
-    );
-    return Array.from(summed, (sum) => sum / targets);
+    const sums = await Promise.all(slices.map(added));
+    return sums
+      .map((ofSlice) => Array.from(ofSlice, (sum) => sum / targets))
+      .reduce(addLosses, noLosses(mix !== undefined));
   };
 };

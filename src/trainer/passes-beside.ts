@@ -13,7 +13,7 @@ import { arraysOfSum, type GradientSum, middleOf } from "./gradient-sum.ts";
 import { addLosses, type Losses } from "./losses.ts";
 import type { PassGradient } from "./pass-gradient.ts";
 import type { PassSource } from "./passes.ts";
-import { type Change, type RecordedPass, recordPass } from "./recorded-pass.ts";
+import { type Change, type RecordedPass, type RecordedSlice, recordPass } from "./recorded-pass.ts";
 
 /** Number of branches of a step that run at a time, and number of threads of each branch. */
 export interface Division {
@@ -81,9 +81,7 @@ interface PlacedPass {
   /** Number of the pass in the step. */
   readonly number: number;
   readonly changes: readonly Change[];
-  readonly x: Storage;
-  readonly y: Storage;
-  readonly loss: Storage;
+  readonly slices: readonly RecordedSlice[];
 }
 
 /** Calls that run one after another: passes and sums. */
@@ -155,11 +153,15 @@ const placeBranches = (
     };
     const placed = (number: number, depth: number): PlacedPass => {
       const pass = recorded[number] as RecordedPass;
-      const { calls, changes, x, y, loss } = pass;
-      const own = { x: alloc(x.dtype, x.length), y: alloc(y.dtype, y.length), loss: alloc(loss.dtype, loss.length) };
-      const to = new Map(placeOf(pass)).set(x, own.x).set(y, own.y).set(loss, own.loss);
-      to.set(sum.storages[0] as Storage, arrayAt(depth));
-      return { calls: called(backend.moved?.(calls, to)), number: firstPass + number, changes, ...own };
+      const { calls, changes } = pass;
+      const to = new Map(placeOf(pass)).set(sum.storages[0] as Storage, arrayAt(depth));
+      const own = (storage: Storage): Storage => {
+        const made = alloc(storage.dtype, storage.length);
+        to.set(storage, made);
+        return made;
+      };
+      const slices = pass.slices.map(({ x, y, loss }) => ({ x: own(x), y: own(y), loss: own(loss) }));
+      return { calls: called(backend.moved?.(calls, to)), number: firstPass + number, changes, slices };
     };
     const branch = (from: number, to: number, depth: number): Branch => {
       if (to - from === 1) return [placed(from, depth)];
@@ -187,6 +189,12 @@ const placeBranches = (
       return totalOf(half);
     },
   };
+};
+
+/** Reads a pass's part of the losses: the sum over its slices, in order. */
+const lossesOf = async (backend: Backend, { slices }: PlacedPass, targets: number): Promise<Losses> => {
+  const sums = await Promise.all(slices.map(({ loss }) => backend.read(loss)));
+  return sums.map((ofSlice): Losses => Array.from(ofSlice, (sum) => sum / targets)).reduce(addLosses);
 };
 
 /** Sums the passes' parts of the losses, along the same tree as their gradients. */
@@ -246,15 +254,18 @@ export const createPassesBeside = async (
           if (batch === undefined || batch.rows !== rows[i])
             throw new Error("the passes of every step must have the same shapes");
           checkIds(model, batch.x);
-          backend.write(pass.x, batch.x);
-          backend.write(pass.y, batch.y);
+          let from = 0;
+          for (const { x, y } of pass.slices) {
+            backend.write(x, batch.x.subarray(from, from + x.length));
+            backend.write(y, batch.y.subarray(from, from + y.length));
+            from += x.length;
+          }
           for (const { index, start, ofStep, ofPass } of pass.changes)
             calls.numbers[at + index] = start + step * ofStep + pass.number * ofPass;
         }
         backend.replayBeside?.(calls);
         const addend = addUp();
-        const sums = await Promise.all(passes.map(({ pass }) => backend.read(pass.loss)));
-        const losses = sums.map((ofPass) => Array.from(ofPass, (sum) => sum / targets));
+        const losses = await Promise.all(passes.map(({ pass }) => lossesOf(backend, pass, targets)));
         return { losses: summedLosses(losses), addend };
       },
       close,

@@ -9,10 +9,7 @@ import type { Documents } from "../data/documents.ts";
 import { type BatchSize, documentRows, passesOfRows, sizeOfRows } from "../data/rows.ts";
 import { passesOfWindows, shuffledWindows } from "../data/shuffled-windows.ts";
 
-/**
- * Approximate number of tokens of a pass: enough to keep every kernel busy. Only the activations of one pass are in
- * memory, for any batch size.
- */
+/** Approximate number of tokens of a pass. The gradients of a pass have an array of their own until they are added. */
 export const tokensPerPass = 4096;
 
 /**

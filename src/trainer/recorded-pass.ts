@@ -12,6 +12,15 @@ interface Written {
   readonly data: HostData;
 }
 
+/** Memory of a slice of a pass. */
+export interface RecordedSlice {
+  /** Inputs and targets, which are written before the calls. */
+  readonly x: Storage;
+  readonly y: Storage;
+  /** The calls write the sums of the losses here: [1], or [2] with teachers. */
+  readonly loss: Storage;
+}
+
 export interface RecordedPass {
   /** The calls of pass 0 of step 0. */
   readonly calls: RecordedCalls;
@@ -19,12 +28,10 @@ export interface RecordedPass {
   readonly changes: readonly Change[];
   /** All memory that the calls use, except the model's and the gradients', which existed before. */
   readonly storages: readonly Storage[];
-  /** The members of `storages` that are written before the calls, except `x` and `y`. */
+  /** The members of `storages` that are written before the calls, except the members of `slices`. */
   readonly constants: readonly Written[];
-  readonly x: Storage;
-  readonly y: Storage;
-  /** The calls write the sums of the losses here: [1], or [2] with teachers. */
-  readonly loss: Storage;
+  /** The slices of the pass, in order. */
+  readonly slices: readonly RecordedSlice[];
   /** Of `storages`. */
   readonly bytes: number;
   /** Frees `storages`. */
@@ -46,34 +53,45 @@ export interface Change {
 const reusedFrom = 64;
 
 /**
- * Wraps `inner` with memory for the calls of one pass only: a freed array is given to the next request of the same
- * length. After each `again`, requests get the same arrays in the same order.
+ * Takes the shortest array of at least this length out of `spare`. An array may be up to twice as long as needed: the
+ * last slice of a pass is often shorter than the others.
+ */
+const takeFrom = (spare: Storage[], dtype: Storage["dtype"], length: number): Storage | undefined => {
+  if (length < reusedFrom) return undefined;
+  let best = -1;
+  for (const [i, one] of spare.entries()) {
+    if (one.dtype !== dtype || one.length < length || one.length > 2 * length) continue;
+    if (best === -1 || one.length <= (spare[best] as Storage).length) best = i;
+  }
+  return best === -1 ? undefined : spare.splice(best, 1)[0];
+};
+
+/**
+ * Wraps `inner` with memory for the calls of one pass only: a freed array is given to a later request. After each
+ * `again`, requests get the same arrays in the same order.
  */
 const ownMemory = (inner: Backend) => {
   const storages: Storage[] = [];
   const written: Written[] = [];
   /** The array that each request got, in order. */
   const given: Storage[] = [];
-  let spare = new Map<string, Storage[]>();
+  let spare: Storage[] = [];
   let requests = 0;
-  let read: Storage | undefined;
-  const keyOf = ({ dtype, length }: Pick<Storage, "dtype" | "length">): string => `${dtype} ${length}`;
+  let reads: Storage[] = [];
   const isReused = ({ dtype, length }: Storage): boolean => dtype !== "int32" && length >= reusedFrom;
   const backend: Backend = {
     ...inner,
     alloc(dtype, length) {
       const known = given[requests++];
       if (known !== undefined) return known;
-      const again = spare.get(keyOf({ dtype, length }))?.pop();
+      const again = takeFrom(spare, dtype, length);
       const storage = again ?? inner.alloc(dtype, length);
       if (again === undefined) storages.push(storage);
       given.push(storage);
       return storage;
     },
     free(storage) {
-      if (!isReused(storage) || requests < given.length) return;
-      const key = keyOf(storage);
-      spare.set(key, [...(spare.get(key) ?? []), storage]);
+      if (isReused(storage) && requests >= given.length) spare.push(storage);
     },
     write(storage, data, offset = 0) {
       if (isReused(storage) || offset !== 0)
@@ -82,7 +100,7 @@ const ownMemory = (inner: Backend) => {
       inner.write(storage, data);
     },
     read(storage, offset, length) {
-      read = storage;
+      reads.push(storage);
       return inner.read(storage, offset, length);
     },
   };
@@ -92,9 +110,11 @@ const ownMemory = (inner: Backend) => {
     written,
     again() {
       requests = 0;
-      spare = new Map();
+      reads = [];
+      spare = [];
     },
-    lastRead: () => read,
+    /** The arrays that were read, in order. */
+    reads: () => reads,
     close() {
       for (const storage of storages.splice(0)) inner.free(storage);
     },
@@ -113,6 +133,14 @@ const changesOf = ([first, ofStep, ofPass]: readonly [Float64Array, Float64Array
     if (step !== 0 || pass !== 0) changes.push({ index, start, ofStep: step, ofPass: pass });
   });
   return changes;
+};
+
+/** Each slice writes its ids and then its targets, and reads its loss. */
+const slicesIn = (written: readonly Written[], losses: readonly Storage[]): RecordedSlice[] => {
+  const integers = written.map(({ storage }) => storage).filter(({ dtype }) => dtype === "int32");
+  if (losses.length === 0 || integers.length !== 2 * losses.length)
+    throw new Error("each slice of a pass must write ids and targets, and return a loss");
+  return losses.map((loss, i) => ({ x: integers[2 * i] as Storage, y: integers[2 * i + 1] as Storage, loss }));
 };
 
 /**
@@ -145,19 +173,15 @@ export const recordPass = async (
   try {
     const calls = await recorded(0, 0);
     const changes = changesOf([calls.numbers, (await recorded(1, 0)).numbers, (await recorded(0, 1)).numbers]);
-    const [x, y] = own.written.filter(({ storage }) => storage.dtype === "int32").map(({ storage }) => storage);
-    const loss = own.lastRead();
-    if (x === undefined || y === undefined || loss === undefined)
-      throw new Error("a pass must read ids and targets, and return a loss");
+    const slices = slicesIn(own.written, own.reads());
+    const ofSlices = new Set(slices.flatMap(({ x, y }) => [x, y]));
     const storages = [...own.storages];
     return {
       calls,
       changes,
       storages,
-      constants: own.written.filter(({ storage }) => storage !== x && storage !== y),
-      x,
-      y,
-      loss,
+      constants: own.written.filter(({ storage }) => !ofSlices.has(storage)),
+      slices,
       bytes: storages.reduce((sum, { dtype, length }) => sum + length * bytesPerElement[dtype], 0),
       close: own.close,
     };

@@ -52,6 +52,18 @@ test("adapters of a small model are tuned as those of a large one, with a larger
   expect(train.optimizer.kind).toBe("adamw");
 });
 
+test("a short run of all weights is evaluated less often, because a checkpoint takes as long as eight steps", () => {
+  const text = { tokens: 16_500, valTokens: 1800, vocabSize: 49_152 };
+  const evalInterval = (changes: object): number => {
+    const { train } = plan(large, changes).settle(text);
+    expect(train.checkpointInterval).toBe(train.evalInterval);
+    return train.evalInterval;
+  };
+  expect(evalInterval({ train: { steps: 20 } })).toBe(10);
+  expect(evalInterval({ train: { steps: 20 }, lora: { rank: 8 } })).toBe(3);
+  expect(evalInterval({ train: { steps: 1000 } })).toBe(100);
+});
+
 test.each([2, 3, 10, 500, 5_000, 1e6, 1e9])("a text of %i tokens has a whole configuration", (tokens) => {
   for (const [model, changes] of [
     [large, {}],
@@ -76,7 +88,7 @@ test("evaluations are fewer where the held-out text is long beside the steps", (
   const steps = { train: { steps: 100 } };
   const intervalFor = (valTokens: number): number =>
     plan(large, steps).settle({ tokens: 1e6, valTokens, vocabSize: 65 }).train.evalInterval;
-  expect(intervalFor(1_000)).toBe(10);
+  expect(intervalFor(1_000)).toBe(17);
   expect(intervalFor(1_000_000)).toBe(50);
 });
 

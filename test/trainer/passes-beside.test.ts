@@ -19,6 +19,7 @@ const configs: readonly (readonly [string, TrainerConfig])[] = [
   ["two passes", withTrain({ gradAccumSteps: 2 }, { dropout: 0 })],
   ["five passes with dropout", withTrain({ gradAccumSteps: 5 })],
   ["passes of two sizes", withTrain({ batchSize: 33, gradAccumSteps: 1 })],
+  ["passes of two slices with dropout", withTrain({ batchSize: 150, gradAccumSteps: 1 })],
   ["blocks computed again", withTrain({ gradAccumSteps: 3, recomputeActivations: true })],
   [
     "adapters with dropout",
