@@ -21,7 +21,7 @@ import { secondsLeft } from "./time-left.ts";
 /** Note below the training loss. `untrained`: loss of an untrained model, shown until the first evaluation. */
 const trainingNote = (value: number | undefined, untrained: number | undefined, live: boolean): string => {
   if (value === undefined) return live ? "after the first step" : "no step was done";
-  return untrained === undefined ? "last step, nats per token" : `an untrained model has ${untrained.toFixed(2)}`;
+  return untrained === undefined ? "last step, nats per token" : `untrained model: ${untrained.toFixed(2)}`;
 };
 
 const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
@@ -59,7 +59,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
       <div class="figure">
         <span class="figure-label">Bits per byte</span>
         <span class="figure-value num">{loss(run.best?.bitsPerByte)}</span>
-        <span class="figure-note">{run.best === null ? notMeasured(run) : "comparable across tokenizers"}</span>
+        <span class="figure-note">comparable across tokenizers</span>
       </div>
       {isRunning && (
         <div class="figure">
