@@ -48,9 +48,12 @@ export const pageVersions = () => [...bundled, "vite"].map(versionOf);
  * @returns {import("vite").InlineConfig}
  */
 export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) => {
-  // Each file repeats the licences, so code that the first view shares with other views is in one file.
+  // Code that the first view shares with other views is in one file, so that a view needs few requests.
   const groups = [{ name: "shared", test: /[\\/]web[\\/](?:chart|parts|run|server|shell)[\\/]/u, minShareCount: 2 }];
-  const output = { codeSplitting: { groups }, postBanner: `/*! ${notice().replaceAll("*/", "* /")} */` };
+  const licences = `/*! ${notice().replaceAll("*/", "* /")} */`;
+  // Only files with code of a library carry the licences.
+  const postBanner = ({ moduleIds }) => (moduleIds.some((id) => id.includes("node_modules")) ? licences : "");
+  const output = { codeSplitting: { groups }, postBanner };
   return {
     configFile: false,
     root: folder,

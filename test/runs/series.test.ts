@@ -190,6 +190,16 @@ describe("a run's columns", () => {
     expect(again.loss.slice(-2)).toEqual([9, 9]);
   });
 
+  it("say whether the run learns conversations", async () => {
+    const begun = (documents: object) => ({ v: 1, type: "start", step: 0, valTokens: 4, ...documents });
+    const chats = await Promise.all(
+      [begun({ documents: { chat: true } }), begun({ documents: { chat: false } }), begun({})].map(async (line) =>
+        readColumns(await noted([line])),
+      ),
+    );
+    expect(chats.map(({ chat }) => chat)).toEqual([true, false, false]);
+  });
+
   it("have no time of a step whose rate cannot be", async () => {
     const run = await noted(
       Array.from({ length: 40 }, (_, i) => ({ ...stepLine(i + 1), tokensPerSecond: i === 5 ? 5e-324 : 100 })),

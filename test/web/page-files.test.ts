@@ -46,7 +46,8 @@ it("has no script or style in its HTML, and names no other host", async () => {
 });
 
 it("carries the licences of the libraries in it", async () => {
-  const script = await readFile(files.find((name) => /assets.*\.js$/.test(name)) ?? "", "utf8");
+  const names = files.filter((name) => /assets.*\.js$/.test(name));
+  const script = (await Promise.all(names.map((name) => readFile(name, "utf8")))).join("\n");
   for (const library of ["preact", "@preact/signals", "@preact/signals-core", "uplot"])
     expect(script).toMatch(new RegExp(`With ${library} \\d+\\.\\d+`));
   expect(script).toContain("The MIT License");

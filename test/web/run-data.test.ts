@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { StartEvent } from "#foretoken/runs/events.js";
 import type { RunSeries } from "#foretoken/serve/studio/protocol.js";
 import { createRunData } from "../../web/run/run-data.ts";
 
@@ -23,6 +24,7 @@ const series: RunSeries = {
   samples: [],
   leftOut: [3],
   valTokens: 10,
+  chat: false,
   mostSteps: 200_000,
   thinned: null,
 };
@@ -44,6 +46,13 @@ it("places evaluations on the axis of time where their steps end, those that com
   expect([...data.steps.column("seconds").subarray(0, data.steps.length)]).toEqual([1, 3, 3.5, 4.5]);
   expect([...data.evals.column("step").subarray(0, data.evals.length)]).toEqual([0, 2, 3, 5]);
   expect([...data.evals.column("seconds").subarray(0, data.evals.length)]).toEqual([0, 3, 3, 4.5]);
+});
+
+it("takes what the series lacks from the first event of a run", () => {
+  const data = createRunData({ ...series, valTokens: null });
+  const start = { type: "start", valTokens: 7, documents: { chat: true } } as unknown as StartEvent;
+  data.take(start);
+  expect([data.valTokens, data.chat]).toEqual([7, true]);
 });
 
 it("takes the time of steps that are missing from the series", () => {

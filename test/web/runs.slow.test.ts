@@ -5,7 +5,16 @@ import { describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
 import { catText } from "../serve/studio.ts";
 import { useCable } from "./cable.ts";
-import { inkOf, lastStep, noteShifts, shiftsOf, stateOf, untilStep, useStudioPages } from "./studio-pages.ts";
+import {
+  inkOf,
+  lastStep,
+  noteShifts,
+  openFolds,
+  shiftsOf,
+  stateOf,
+  untilStep,
+  useStudioPages,
+} from "./studio-pages.ts";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const { server, openPage, run } = useStudioPages();
@@ -21,6 +30,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     // This recipe has no patience, so the run does not end early. Without a recipe, the text would determine the
     // patience.
     await page.getByLabel("Recipe", { exact: true }).selectOption("quick");
+    await openFolds(page);
     for (const [label, value] of [
       ["Steps", "200000"],
       ["Layers", "1"],

@@ -48,6 +48,10 @@ export const untilStep = (page: Page, step: number) =>
 export const stateOf = (page: Page, word: string) =>
   page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 120_000 });
 
+/** Opens all folded parts of the page. */
+export const openFolds = (page: Page): Promise<unknown> =>
+  page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true");
+
 /** Number of different colours among the chart's pixels. An empty chart has only a few colours. */
 export const inkOf = (page: Page) =>
   page.evaluate(() => {

@@ -2,7 +2,7 @@ import { appendFile, readFile, rename } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
 import { expectNothingSerious, violationsOf } from "./page.ts";
-import { untilStep, useStudioPages } from "./studio-pages.ts";
+import { openFolds, untilStep, useStudioPages } from "./studio-pages.ts";
 
 const { server, openPage, run, runToEnd } = useStudioPages();
 
@@ -244,10 +244,12 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Name", { exact: true }).fill("first-again");
     await page.locator(".old-plan").waitFor({ state: "detached" });
     await page.locator(".command-text", { hasText: "first-again" }).waitFor();
+    await openFolds(page);
     await page.getByLabel("Width", { exact: true }).fill("50");
     await page.getByLabel("Heads", { exact: true }).fill("3");
     await alerts.filter({ hasText: "Must be divisible by “Heads”" }).waitFor();
     expect(await alerts.count()).toBe(1);
+    await page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = false");
     await page.getByRole("button", { name: "“Width”" }).click();
     expect(await page.evaluate("document.activeElement.id")).toBe("field-model.nEmbd");
     await page.getByRole("button", { name: "Take back Width" }).click();
@@ -256,6 +258,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat");
     await alerts.filter({ hasText: "Too short" }).waitFor();
     expect(await alerts.textContent()).not.toContain("valFraction");
+    await openFolds(page);
     await page.getByLabel("Name", { exact: true }).fill("a/b c");
     await page.getByLabel("Steps", { exact: true }).fill("0");
     await page.getByLabel("Seed", { exact: true }).fill("1.5");
@@ -263,6 +266,23 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await page.locator(".wrong-place").textContent()).toBe(
       "No plan yet. Correct “Text”, “Name”, “Steps” and “Seed”.",
     );
+  });
+
+  it("begins a new run with its text, and then says what will happen", async () => {
+    const page = await openPage("/new", { width: 390 });
+    await page.getByText("Choose a text.", { exact: true }).waitFor();
+    expect(await page.getByLabel("Steps", { exact: true }).isVisible()).toBe(false);
+    await page.getByRole("radio", { name: "Moby-Dick" }).check();
+    const plan = page.getByRole("complementary", { name: "Plan" });
+    await plan.getByText("characters to learn from", { exact: false }).waitFor();
+    const told = await plan.locator(".facts").textContent();
+    expect(told).toMatch(
+      /parameters in \d+ layers.*read the text about [\d.]+ times.*with these settings, ended near 1\.\d\./u,
+    );
+    expect(await page.getByLabel("Steps", { exact: true }).isVisible()).toBe(true);
+    expect(await page.getByLabel("Layers", { exact: true }).isVisible()).toBe(false);
+    await page.reload();
+    expect(await page.getByRole("radio", { name: "Moby-Dick" }).isChecked()).toBe(true);
   });
 
   it("takes a file's text as the commands do, for a new run and for the lesson", async () => {
@@ -308,6 +328,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByText("3 texts").waitFor();
     await page.goto(new URL("/new", page.url()).href);
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat sat on the mat. ".repeat(200));
+    await openFolds(page);
     for (const [label, value] of [
       ["Steps", "8"],
       ["Layers", "1"],
@@ -419,7 +440,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const page = await openPage(path);
     await expectNothingSerious(page, async () => {
       await page.locator(ready).first().waitFor({ state: "attached" });
-      await page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true");
+      await openFolds(page);
     });
   });
 });

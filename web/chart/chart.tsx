@@ -47,6 +47,8 @@ export interface ChartProps {
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
+  /** Words in place of curves without values. */
+  readonly empty?: string;
   /** Notes that explain the curves. The notes are shown below the chart and are part of saved files. */
   readonly notes?: readonly string[];
 }
@@ -112,6 +114,7 @@ export const Chart = (props: ChartProps) => {
     height,
     link,
     format,
+    empty = "No values yet",
     notes = [],
   } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -267,7 +270,7 @@ export const Chart = (props: ChartProps) => {
         onKeyDown={onKeyDown}
       >
         <div class="chart-plot" ref={box} />
-        {isEmpty && <p class="chart-empty soft">No values yet</p>}
+        {isEmpty && <p class="chart-empty soft">{empty}</p>}
       </div>
       <p class="chart-axis soft">
         <span class={isSmall ? "" : "chart-notes"}>{isSmall ? unit : notes.join(" ")}</span>

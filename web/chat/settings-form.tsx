@@ -77,7 +77,7 @@ export const SettingsForm = () => {
             max={10_000}
             step={1}
             value={maxNewTokens}
-            onChange={({ currentTarget }) => change({ maxNewTokens: Math.min(10_000, whole(currentTarget.value, 1)) })}
+            onInput={({ currentTarget }) => change({ maxNewTokens: Math.min(10_000, whole(currentTarget.value, 1)) })}
           />
         </label>
         <label class="field inline">
@@ -88,7 +88,7 @@ export const SettingsForm = () => {
             min={0}
             step={1}
             value={seed}
-            onChange={({ currentTarget }) => change({ seed: whole(currentTarget.value, 0) })}
+            onInput={({ currentTarget }) => change({ seed: whole(currentTarget.value, 0) })}
           />
         </label>
       </div>

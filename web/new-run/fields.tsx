@@ -1,16 +1,17 @@
-/** Form for the fields of a configuration. The common fields come first. The other fields are folded in groups. */
+/** Form for the fields of a configuration, in folded groups. In each group, the common fields come first. */
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import type { RunConfig } from "../../src/config/config.ts";
 import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
-import { asSentence, flatten } from "../parts/format.ts";
+import { asSentence, count, flatten, some } from "../parts/format.ts";
 import { fields } from "../server/facts.ts";
 import { draft, setValue } from "./draft.ts";
 import { aboutOf, commonLabels, groups, labelOf } from "./labels.ts";
-import { untyped, wrongAt } from "./planned.ts";
+import { plan, untyped, wrongAt } from "./planned.ts";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 interface FieldProps {
   readonly field: ConfigFieldInfo;
-  readonly label: string;
   /** Value that applies while the field is empty. */
   readonly now: string;
 }
@@ -49,9 +50,9 @@ const Input = ({ field: { path, type, choices }, now }: FieldProps) => {
   );
 };
 
-const Field = (props: FieldProps) => {
-  const { field, label } = props;
-  const { path, about, choices, type } = field;
+const OneField = (props: FieldProps) => {
+  const { path, about, choices, type } = props.field;
+  const label = labelOf(path) ?? path;
   const id = `field-${path}`;
   const isChanged = draft.value.values[path] !== undefined;
   const isDerived = untyped.value?.derived.includes(path) === true && !isChanged;
@@ -83,67 +84,105 @@ const Field = (props: FieldProps) => {
   );
 };
 
-export const Fields = () => {
+/** Values that apply while fields are empty, by path. */
+const valuesNow = (): ReadonlyMap<string, string> =>
+  new Map(untyped.value === undefined ? [] : flatten(untyped.value.config).map(({ path, value }) => [path, value]));
+
+/** Shows nothing if the configuration has no such field. */
+export const ConfigField = ({ path }: { readonly path: string }) => {
+  const field = fields.value.value?.find((one) => one.path === path);
+  return field === undefined ? null : <OneField field={field} now={valuesNow().get(path) ?? ""} />;
+};
+
+/** The most important values of a group, for its heading. */
+const headingOf: Readonly<Record<string, (config: RunConfig) => string>> = {
+  model: ({ model }) =>
+    `${some(model.nLayer, "layer")}, ${some(model.nHead, "head")}, width ${count(model.nEmbd)}, context ${count(model.contextLength)}`,
+  train: ({ train }) =>
+    `batch ${count(train.batchSize)}, learning rate ${train.learningRate}, evaluations every ${some(train.evalInterval, "step")}`,
+  tokenizer: ({ tokenizer }) => tokenizer.kind,
+};
+
+/** Groups with more rare fields than this number fold these fields. */
+const mostRare = 6;
+
+interface GroupProps {
+  readonly group: (typeof groups)[number];
+  readonly common: readonly ConfigFieldInfo[];
+  readonly rare: readonly ConfigFieldInfo[];
+  readonly isSearched: boolean;
+  /** Further common fields of the group. */
+  readonly children?: ComponentChildren;
+}
+
+const Group = ({ group: { key, label }, common, rare, isSearched, children }: GroupProps) => {
+  const now = valuesNow();
+  const list = (own: readonly ConfigFieldInfo[]) =>
+    own.map((field) => <OneField key={field.path} field={field} now={now.get(field.path) ?? ""} />);
+  const hasWrong = (own: readonly ConfigFieldInfo[]) => own.some(({ path }) => wrongAt(path) !== undefined);
+  const all = [...common, ...rare];
+  if (all.length === 0) return null;
+  const changed = all.filter(({ path }) => draft.value.values[path] !== undefined).length;
+  const isFolded = rare.length > mostRare;
+  return (
+    <details class="fold" open={isSearched || hasWrong(all) || (key === "train" && wrongAt("keepLast") !== undefined)}>
+      <summary>
+        <h3>{label}</h3>
+        {changed > 0 && <span class="tag">{changed} changed</span>}{" "}
+        <span class="soft about">{plan.value !== undefined && headingOf[key]?.(plan.value.config)}</span>
+      </summary>
+      <div class="fields">
+        {list(isFolded ? common : all)}
+        {!isSearched && children}
+      </div>
+      {isFolded && (
+        <details class="fold rare" open={isSearched || hasWrong(rare)}>
+          <summary class="soft">{some(rare.length, "rare setting")}</summary>
+          <div class="fields">{list(rare)}</div>
+        </details>
+      )}
+    </details>
+  );
+};
+
+/** @param training further fields of the group “Training”. */
+export const Groups = ({ training }: { readonly training: ComponentChildren }) => {
   const search = useSignal("");
   const all = fields.value.value ?? [];
-  const now = new Map(
-    untyped.value === undefined ? [] : flatten(untyped.value.config).map(({ path, value }) => [path, value]),
-  );
-  const propsOf = (field: ConfigFieldInfo, label: string): FieldProps => ({
-    field,
-    label,
-    now: now.get(field.path) ?? "",
-  });
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   // Wrong fields are always shown, even if they do not match the search.
   const isFound = ({ path, about }: ConfigFieldInfo) =>
     wrongAt(path) !== undefined ||
     words.every((word) => `${path} ${labelOf(path)} ${aboutOf(path, about)}`.toLowerCase().includes(word));
-  const others = all.filter(({ path }) => commonLabels[path] === undefined);
+  const found = all.filter((field) => field.path !== "train.steps" && isFound(field));
+  const common = Object.keys(commonLabels).flatMap((path) => found.filter((field) => field.path === path));
   return (
-    <section class="form-part" aria-labelledby="settings-head">
-      <h2 id="settings-head">Settings</h2>
-      <div class="fields">
-        {Object.entries(commonLabels).flatMap(([path, label]) => {
-          const field = all.find((one) => one.path === path);
-          return field === undefined ? [] : <Field key={path} {...propsOf(field, label)} />;
-        })}
-      </div>
-      <div class="all-fields">
-        <label class="search">
-          <span class="hidden-text">Search all {others.length} other settings</span>
-          <input
-            type="search"
-            placeholder={`Search ${others.length} other settings`}
-            value={search.value}
-            onInput={({ currentTarget }) => {
-              search.value = currentTarget.value;
-            }}
-          />
-        </label>
-        {groups.map(({ key, label }) => {
-          const own = others.filter((field) => field.path.startsWith(`${key}.`));
-          const found = own.filter(isFound);
-          const hasWrong = own.some(({ path }) => wrongAt(path) !== undefined);
-          if (found.length === 0) return null;
-          const changed = found.filter(({ path }) => draft.value.values[path] !== undefined).length;
-          return (
-            <details key={key} class="fold" open={words.length > 0 || hasWrong}>
-              <summary>
-                <h3>
-                  {label} <span class="soft num">{found.length}</span>
-                  {changed > 0 && <span class="tag">{changed} changed</span>}
-                </h3>
-              </summary>
-              <div class="fields">
-                {found.map((field) => (
-                  <Field key={field.path} {...propsOf(field, labelOf(field.path) ?? field.path)} />
-                ))}
-              </div>
-            </details>
-          );
-        })}
-      </div>
-    </section>
+    <div class="all-fields">
+      <label class="search">
+        <span class="hidden-text">Search all {all.length} settings</span>
+        <input
+          type="search"
+          placeholder={`Search all ${all.length} settings`}
+          value={search.value}
+          onInput={({ currentTarget }) => {
+            search.value = currentTarget.value;
+          }}
+        />
+      </label>
+      {groups.map((group) => {
+        const isOwn = ({ path }: ConfigFieldInfo) => path.startsWith(`${group.key}.`);
+        return (
+          <Group
+            key={group.key}
+            group={group}
+            common={common.filter(isOwn)}
+            rare={found.filter((field) => isOwn(field) && !common.includes(field))}
+            isSearched={words.length > 0}
+          >
+            {group.key === "train" && training}
+          </Group>
+        );
+      })}
+    </div>
   );
 };

@@ -10,10 +10,10 @@ export const commonLabels: Readonly<Record<string, string>> = {
   "model.contextLength": "Context",
   "train.batchSize": "Batch",
   "train.learningRate": "Learning rate",
-  "tokenizer.kind": "Tokenizer",
   "train.evalInterval": "Evaluate every",
   "train.sampleTokens": "Tokens per sample",
   "train.seed": "Seed",
+  "tokenizer.kind": "Tokenizer",
 };
 
 /** Labels of request fields that are not part of the configuration. */
@@ -102,8 +102,8 @@ const otherAbouts: Readonly<Record<string, string>> = {
 };
 
 export const groups: readonly { readonly key: string; readonly label: string }[] = [
-  { key: "train", label: "Training" },
   { key: "model", label: "Model" },
+  { key: "train", label: "Training" },
   { key: "tokenizer", label: "Tokenizer" },
   { key: "lora", label: "Adapters (LoRA)" },
 ];
@@ -127,7 +127,7 @@ export const labelOf = (field: string): string | undefined => {
 
 export const aboutOf = (path: string, about: string): string => otherAbouts[path] ?? about;
 
-const inOrder: readonly string[] = ["text", "preset", "name", "keepLast", "initFrom", ...Object.keys(commonLabels)];
+const inOrder: readonly string[] = ["text", "name", "preset", "initFrom", ...Object.keys(commonLabels), "keepLast"];
 
 /** Position of a field in the form. Folded fields come last. */
 export const placeInForm = (field: string): number => {

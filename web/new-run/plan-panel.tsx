@@ -1,28 +1,86 @@
 /** Cost of the run before it starts, and the equivalent terminal command. */
-import type { RunPlan } from "../../src/serve/studio/protocol.ts";
+import type { NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
-import { bytes, compact, count, duration } from "../parts/format.ts";
+import { bytes, compact, count, duration, some } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
+import { runs } from "../server/run-list.ts";
 import { request } from "./draft.ts";
+import { bestBefore, expectedLoss } from "./expected-loss.ts";
 import { failureText } from "./failures.ts";
 import { plan, planFailure, planning, wrongField } from "./planned.ts";
 import { canStart, start, startFailure, starting } from "./start.ts";
 import { WrongPlace } from "./wrong.tsx";
 
-const Figures = ({
-  of: { parameters, trainTokens, valTokens, vocabSize, memory, availableMemory, seconds, config },
-}: {
-  readonly of: RunPlan;
-}) => {
-  const tokens = config.train.steps * config.train.batchSize * config.train.gradAccumSteps * config.model.contextLength;
+const Loss = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: RunPlan }) => {
+  const { config, vocabSize } = of;
+  if (asked.initFrom !== undefined) return <>The loss before the first step is measured at the start.</>;
+  const unit = config.tokenizer.kind === "char" ? "character" : "token";
+  const expected = expectedLoss(asked, of);
+  const before = bestBefore(asked, of, runs.value ?? []);
+  return (
+    <>
+      begins near <b>{Math.log(vocabSize).toFixed(2)}</b> nats per {unit}: a guess among {count(vocabSize)} {unit}s.
+      {before !== undefined && (
+        <>
+          {" "}
+          The best run on this text reached <b>{before.toFixed(2)}</b>.
+        </>
+      )}
+      {before === undefined && expected !== undefined && (
+        <>
+          {" "}
+          {expected.of} ended near <b>{expected.loss.toFixed(1)}</b>.
+        </>
+      )}
+    </>
+  );
+};
+
+const Figures = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: RunPlan }) => {
+  const { parameters, trainTokens, valTokens, memory, availableMemory, seconds, config } = of;
+  const { model, train } = config;
+  const tokens = train.steps * train.batchSize * train.gradAccumSteps * model.contextLength;
   const tooMuch = availableMemory !== null && memory.total > availableMemory;
+  const unit = config.tokenizer.kind === "char" ? "character" : "token";
   return (
     <dl class="facts">
       <div>
         <dt>Time</dt>
         <dd class="num">
-          {seconds === null ? "known after the first run of this size" : `about ${duration(seconds)}`}
+          {seconds === null ? (
+            "shown after the first steps, because no model of this size was trained here before"
+          ) : (
+            <>
+              <b>about {duration(seconds)}</b>
+              {train.patience > 0 && ", or less if the loss stops falling"}
+            </>
+          )}
+        </dd>
+      </div>
+      <div>
+        <dt>Model</dt>
+        <dd class="num">
+          <b>{compact(parameters)} parameters</b> in {some(model.nLayer, "layer")} of width {count(model.nEmbd)}
+        </dd>
+      </div>
+      <div>
+        <dt>Training</dt>
+        <dd class="num">
+          {count(train.steps)} steps read the text{" "}
+          <b>about {Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times</b>
+        </dd>
+      </div>
+      <div>
+        <dt>Text</dt>
+        <dd class="num">
+          {some(trainTokens, unit)} to learn from; {count(valTokens)} are held out, to measure the model
+        </dd>
+      </div>
+      <div>
+        <dt>Loss</dt>
+        <dd class="num">
+          <Loss asked={asked} of={of} />
         </dd>
       </div>
       <div>
@@ -33,47 +91,44 @@ const Figures = ({
           {tooMuch && <b> Too much for this machine.</b>}
         </dd>
       </div>
-      <div>
-        <dt>Parameters</dt>
-        <dd class="num">{compact(parameters)}</dd>
-      </div>
-      <div>
-        <dt>Text</dt>
-        <dd class="num">
-          {count(trainTokens)} training tokens, {count(valTokens)} held out, {count(vocabSize)} different{" "}
-          {config.tokenizer.kind === "char" ? "characters" : "tokens"}
-        </dd>
-      </div>
-      <div>
-        <dt>Passes</dt>
-        <dd class="num">{`the text is read about ${Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times`}</dd>
-      </div>
     </dl>
   );
 };
 
+/** Shown while there is no text. */
+const Ahead = () => (
+  <ol class="ahead">
+    <li>
+      <b>Choose a text.</b> All settings follow from it.
+    </li>
+    <li>
+      <b>Read the plan.</b> It appears here: the time, the size of the model, the loss to expect and the memory.
+    </li>
+    <li>
+      <b>Start the run.</b> The model learns to continue the text. You see curves, and texts that it writes.
+    </li>
+  </ol>
+);
+
 export const PlanPanel = () => {
   const known = plan.value;
-  const isReady = request.value !== undefined;
-  const given = request.value?.text;
+  const asked = request.value;
+  const isReady = asked !== undefined;
+  const given = asked?.text;
   const failed = planFailure.value;
   const isOld = failed !== undefined || planning.value;
   return (
     <aside class="plan" aria-label="Plan">
-      <h2>Plan</h2>
+      <h2>{isReady ? "What will happen" : "How it works"}</h2>
       <div class={isOld ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
-        {!isReady && (
-          <p class="soft">
-            Choose a text. The size of the text, a suitable model, the memory and the time then appear here.
-          </p>
-        )}
+        {!isReady && <Ahead />}
         {isReady && known === undefined && failed === undefined && <p class="soft">Reading the text…</p>}
         {failed !== undefined && wrongField.value === undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
         <WrongPlace />
         {isReady && known !== undefined && failed !== undefined && (
           <p class="soft old-plan">For the last valid settings:</p>
         )}
-        {isReady && known !== undefined && <Figures of={known} />}
+        {isReady && known !== undefined && <Figures asked={asked} of={known} />}
       </div>
       <button
         type="button"
@@ -89,7 +144,7 @@ export const PlanPanel = () => {
       {isReady && known !== undefined && (
         <div class={isOld ? "command-box asking" : "command-box"}>
           <div class="section-head">
-            <h3>Terminal command</h3>
+            <h3>The same in a terminal</h3>
             <Copy quiet label="Copy" disabled={isOld} text={() => known.command} />
           </div>
           {failed !== undefined && <p class="soft">For the last valid settings:</p>}

@@ -1,10 +1,10 @@
 /** Source of a run's text: pasted or opened text, a file of the texts folder, or a known corpus. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { bytes, count } from "../parts/format.ts";
+import type { TextListAnswer } from "../../src/serve/studio/protocol.ts";
+import { bytes, count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { openText } from "../parts/opened-text.ts";
-import { Segmented } from "../parts/segmented.tsx";
 import { info, texts } from "../server/facts.ts";
 import { corpusChoices } from "./corpora.ts";
 import { change, changeText, draft, givenText } from "./draft.ts";
@@ -23,25 +23,23 @@ const Given = () => {
   };
   return (
     <div class="given">
-      <label class="field">
-        Text
-        <textarea
-          rows={9}
-          {...wrongAttributes("text")}
-          spellcheck={false}
-          placeholder="Paste a text here, or drop a file"
-          value={text}
-          onInput={({ currentTarget }) => changeText(currentTarget.value)}
-          onDragOver={(event) => event.preventDefault()}
-          onDrop={(event) => {
-            const file = event.dataTransfer?.files[0];
-            // Dragged text needs no code, because the browser itself inserts it.
-            if (file === undefined) return;
-            event.preventDefault();
-            void open(file);
-          }}
-        />
-      </label>
+      <textarea
+        aria-label="Text"
+        rows={9}
+        {...wrongAttributes("text")}
+        spellcheck={false}
+        placeholder="Paste a text here, or drop a file"
+        value={text}
+        onInput={({ currentTarget }) => changeText(currentTarget.value)}
+        onDragOver={(event) => event.preventDefault()}
+        onDrop={(event) => {
+          const file = event.dataTransfer?.files[0];
+          // Dragged text needs no code, because the browser itself inserts it.
+          if (file === undefined) return;
+          event.preventDefault();
+          void open(file);
+        }}
+      />
       <Wrong field="text" />
       <div class="row">
         <label class="button file">
@@ -58,7 +56,7 @@ const Given = () => {
         </label>
         <span class="soft num about">
           {text === ""
-            ? "A first model needs about ten thousand characters."
+            ? "Ten thousand characters are enough for a first model."
             : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
         </span>
       </div>
@@ -67,29 +65,34 @@ const Given = () => {
   );
 };
 
-const Choices = ({
-  label,
-  names,
-  value,
-  onChange,
-}: {
-  readonly label: string;
-  readonly names: readonly (readonly [string, string])[];
-  readonly value: string;
-  readonly onChange: (name: string) => void;
-}) => (
+interface SourceProps {
+  readonly title: string;
+  readonly about: string;
+  readonly isChosen: boolean;
+  readonly onChoose: () => void;
+}
+
+const Source = ({ title, about, isChosen, onChoose }: SourceProps) => (
+  <label class={isChosen ? "source chosen" : "source"}>
+    <input type="radio" name="source" checked={isChosen} onChange={onChoose} />
+    <b>{title}</b>
+    <span class="about soft">{about}</span>
+  </label>
+);
+
+const Files = ({ path, files }: { readonly path: string; readonly files: TextListAnswer["texts"] }) => (
   <div class="given">
     <label class="field">
-      {label}
+      Text of the folder
       <select
         {...wrongAttributes("text")}
-        value={value}
-        onChange={({ currentTarget }) => onChange(currentTarget.value)}
+        value={path}
+        onChange={({ currentTarget }) => change({ file: currentTarget.value })}
       >
-        {value === "" && <option value="">Choose…</option>}
-        {names.map(([name, shown]) => (
-          <option key={name} value={name}>
-            {shown}
+        {path === "" && <option value="">Choose…</option>}
+        {files.map((file) => (
+          <option key={file.path} value={file.path}>
+            {`${file.path} (${bytes(file.bytes)})`}
           </option>
         ))}
       </select>
@@ -104,45 +107,47 @@ export const TextChoice = () => {
     if (folder !== null) void texts.load();
   }, [folder]);
   const { corpus, file } = draft.value;
-  const corpora = corpusChoices(info.value.value?.corpora ?? []);
   const files = texts.value.value?.texts ?? [];
   // The stored draft may come from a studio that had a folder of texts.
   const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
-  const [firstCorpus] = corpora[0] ?? [];
   // With a single file there is nothing to choose.
   const onlyFile = files.length === 1 ? files[0] : undefined;
   useEffect(() => {
-    if (kind === "corpus" && corpus === "" && firstCorpus !== undefined) change({ corpus: firstCorpus });
     if (kind === "file" && file === "" && onlyFile !== undefined) change({ file: onlyFile.path });
-  }, [kind, firstCorpus, onlyFile?.path]);
-  const options = [
-    { value: "given", label: "Own text" },
-    ...(folder === null ? [] : [{ value: "file", label: `From ${folder}` } as const]),
-    { value: "corpus", label: "A classic" },
-  ] as const;
+  }, [kind, onlyFile?.path]);
   return (
-    <section class="form-part" aria-labelledby="text-head">
+    <section class="form-part text-part" aria-labelledby="text-head">
       <h2 id="text-head">Text</h2>
-      <Segmented
-        label="Source of the text"
-        showLabel={false}
-        value={kind}
-        options={options}
-        onChange={(value) => change({ kind: value })}
-      />
+      <div class="given">
+        <fieldset class="sources">
+          <legend class="hidden-text">Source of the text</legend>
+          <Source
+            title="Your own text"
+            about="Pasted, or from a file."
+            isChosen={kind === "given"}
+            onChoose={() => change({ kind: "given" })}
+          />
+          {folder !== null && (
+            <Source
+              title={`From ${folder}`}
+              about={texts.value.value === undefined ? "" : `${some(files.length, "text")} in this folder.`}
+              isChosen={kind === "file"}
+              onChoose={() => change({ kind: "file" })}
+            />
+          )}
+          {corpusChoices(info.value.value?.corpora ?? []).map(({ name, ...words }) => (
+            <Source
+              key={name}
+              {...words}
+              isChosen={kind === "corpus" && corpus === name}
+              onChoose={() => change({ kind: "corpus", corpus: name })}
+            />
+          ))}
+        </fieldset>
+        {kind === "corpus" && <Wrong field="text" />}
+      </div>
       {kind === "given" && <Given />}
-      {kind === "corpus" && (
-        <Choices label="Classic text" value={corpus} names={corpora} onChange={(name) => change({ corpus: name })} />
-      )}
-      {kind === "file" && (
-        <Choices
-          label="Text of the folder"
-          value={file}
-          names={files.map(({ path, bytes: size }) => [path, `${path} (${bytes(size)})`])}
-          onChange={(path) => change({ file: path })}
-        />
-      )}
-      {kind === "file" && texts.value.value?.texts.length === 0 && <p class="soft">The folder has no texts.</p>}
+      {kind === "file" && <Files path={file} files={files} />}
     </section>
   );
 };

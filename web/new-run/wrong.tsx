@@ -26,6 +26,8 @@ export const goToWrong = (field = wrongPlaces.value[0]): void => {
   const message = field === undefined ? null : document.getElementById(idOf(field));
   const box = message?.closest(".field, .given");
   const control = box?.querySelector<HTMLElement>("textarea, select, input:not([type=file])");
+  for (let fold = control?.closest("details"); fold != null; fold = fold.parentElement?.closest("details"))
+    fold.open = true;
   control?.scrollIntoView({ block: "center" });
   control?.focus({ preventScroll: true });
 };

@@ -85,7 +85,7 @@ const PromptForm = () => {
             max={10_000}
             step={1}
             value={maxNewTokens}
-            onChange={({ currentTarget }) =>
+            onInput={({ currentTarget }) =>
               change({ maxNewTokens: Math.max(1, Math.floor(Number(currentTarget.value)) || 1) })
             }
           />
@@ -98,9 +98,7 @@ const PromptForm = () => {
             min={0}
             step={1}
             value={seed}
-            onChange={({ currentTarget }) =>
-              change({ seed: Math.max(0, Math.floor(Number(currentTarget.value)) || 0) })
-            }
+            onInput={({ currentTarget }) => change({ seed: Math.max(0, Math.floor(Number(currentTarget.value)) || 0) })}
           />
         </label>
         <span class="grow" />

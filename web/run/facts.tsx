@@ -3,6 +3,7 @@ import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, flatten, loss, moment, some } from "../parts/format.ts";
 import { isLive } from "../parts/state-words.ts";
+import { firstEvaluation, notMeasured } from "./not-yet.ts";
 import type { RunFeed } from "./run-feed.ts";
 
 const tokenizerOf = ({ config, vocabSize }: RunSummary): string =>
@@ -12,9 +13,14 @@ const hashName = "SHA-256";
 
 const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   const { best } = run;
-  if (best === null && !isLive(run)) return [["Best", "never measured"]];
+  if (best === null && !isLive(run)) return [["Best", notMeasured(run)]];
   return [
-    ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
+    [
+      "Best",
+      best === null
+        ? `measured ${notMeasured(run)}`
+        : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`,
+    ],
     // The line exists from the beginning. Otherwise the content below would move at the first evaluation.
     [
       "",
@@ -39,7 +45,7 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
     ...bestOf(run),
     ["Started", moment(run.startedAt)],
     ["Changed", moment(run.updatedAt)],
-    [hashName, run.corpusSha256],
+    [hashName, run.corpusSha256 === "" ? "known after the first step" : run.corpusSha256],
   ];
 };
 
@@ -86,7 +92,7 @@ export const Configuration = ({ run }: { readonly run: RunSummary }) => (
   </details>
 );
 
-export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
+export const Measurements = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
   void feed.version.value;
   const evals = feed.data.value?.evals;
   const rows = Array.from({ length: evals?.length ?? 0 }, (_, i) => i).toReversed();
@@ -99,6 +105,7 @@ export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
       </summary>
       <p class="soft">
         The training loss is the mean since the last evaluation. Losses without a unit are in nats per token.
+        {rows.length === 0 && isLive(run) && ` The first evaluation comes at step ${count(firstEvaluation(run))}.`}
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
       <section class="table-box tall" tabIndex={0} aria-label="Evaluations">

@@ -151,6 +151,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
     xAxis: xAxes[kind.value],
     subject: `${name}, on ${run.corpus}`,
     planned: plannedX(run, feed.data.value, kind.value),
+    empty: "The curve begins with the first step",
     link,
   };
   return (

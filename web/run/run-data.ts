@@ -44,6 +44,8 @@ export interface RunData {
   readonly tokensPerStep: number;
   /** Number of held-out tokens; null if it was not recorded. */
   readonly valTokens: number | null;
+  /** Whether the run learns conversations. In each sample, the model then answers the prompt. */
+  readonly chat: boolean;
   readonly take: (event: TrainEvent) => void;
 }
 
@@ -51,7 +53,8 @@ type StepRow = Pick<StepEvent, "step" | StepValue>;
 type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
 
 export const createRunData = (series: RunSeries): RunData => {
-  const { tokensPerStep, valTokens, thinned, mostSteps } = series;
+  const { tokensPerStep, thinned, mostSteps } = series;
+  let { valTokens, chat } = series;
   const steps = createTable<StepColumn>(["step", "tokens", "seconds", ...stepValues]);
   const evals = createTable<EvalColumn>([
     "step",
@@ -137,12 +140,22 @@ export const createRunData = (series: RunSeries): RunData => {
     isThinned: thinned !== null,
     mostSteps,
     tokensPerStep,
-    valTokens,
+    get valTokens() {
+      return valTokens;
+    },
+    get chat() {
+      return chat;
+    },
     take(event) {
       if (event.type === "step") takeStep(event);
       else if (event.type === "eval") takeEval(event);
       else if (event.type === "sample") takeSample(event);
       else if (event.type === "nonfinite") leftOut.push(event.step);
+      else if (event.type === "start") {
+        // The series of a run that has just begun may have been read before this event.
+        valTokens = event.valTokens;
+        chat = event.documents?.chat === true;
+      }
     },
   };
 };

@@ -1,14 +1,16 @@
 /** Follows a run: requests its series once, then its events from the end of the series. */
-import { batch, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { TrainEvent } from "../../src/runs/events.ts";
 import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { isLive } from "../parts/state-words.ts";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
 import { api, getJson, runPath } from "../server/request.ts";
+import { newestBest } from "./newest-best.ts";
 import { createRunData, type RunData } from "./run-data.ts";
 import { createEvalClock } from "./time-left.ts";
 
 export interface RunFeed {
+  /** The best evaluation agrees with `data`. */
   readonly summary: ReadonlySignal<RunSummary | undefined>;
   readonly data: ReadonlySignal<RunData | undefined>;
   /** Increases when `data` has new values, at most once per frame. */
@@ -115,8 +117,22 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   // The feed ends when its requests are aborted.
   void follow().catch(() => undefined);
 
+  let source: RunSummary | undefined;
+  let shown: RunSummary | undefined;
+  /** The object changes only if the summary or the best evaluation has changed. */
+  const agreeing = computed(() => {
+    void version.value;
+    const run = summary.value;
+    if (run === undefined || data.value === undefined) return run;
+    const best = newestBest(run.best, data.value);
+    if (best === run.best) return run;
+    if (shown === undefined || source !== run || shown.best?.step !== best?.step) shown = { ...run, best };
+    source = run;
+    return shown;
+  });
+
   return {
-    summary,
+    summary: agreeing,
     data,
     version,
     failure,

@@ -11,10 +11,18 @@ import { newRunAddress } from "../shell/address.ts";
 import { Actions } from "./actions.tsx";
 import { Configuration, Facts, Measurements } from "./facts.tsx";
 import { memorisingOf } from "./memorising.ts";
+import { notMeasured, untrainedLoss } from "./not-yet.ts";
 import { RunCharts } from "./run-charts.tsx";
+import type { RunData } from "./run-data.ts";
 import { followRun, type RunFeed } from "./run-feed.ts";
 import { Samples } from "./samples.tsx";
 import { secondsLeft } from "./time-left.ts";
+
+/** Note below the training loss. `untrained`: loss of an untrained model, shown until the first evaluation. */
+const trainingNote = (value: number | undefined, untrained: number | undefined, live: boolean): string => {
+  if (value === undefined) return live ? "after the first step" : "no step was done";
+  return untrained === undefined ? "last step, nats per token" : `untrained model: ${untrained.toFixed(2)}`;
+};
 
 const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
   void feed.version.value;
@@ -29,6 +37,8 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   const step = Math.max(run.step, lastOf("steps", "step") ?? 0);
   const isRunning = isLive(run) && !isCutOff(run);
   const left = isRunning && data !== undefined ? secondsLeft(run.config, data, feed.evalSeconds()) : undefined;
+  const trainingLoss = lastOf("steps", "loss");
+  const untrained = run.best === null ? untrainedLoss(run) : undefined;
   return (
     <div class="headline">
       <div class="figure">
@@ -38,13 +48,13 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
       </div>
       <div class="figure">
         <span class="figure-label">Training loss</span>
-        <span class="figure-value num">{loss(lastOf("steps", "loss"))}</span>
-        <span class="figure-note">last step, nats per token</span>
+        <span class="figure-value num">{loss(trainingLoss)}</span>
+        <span class="figure-note">{trainingNote(trainingLoss, untrained, isLive(run))}</span>
       </div>
       <div class="figure">
         <span class="figure-label">Best validation loss</span>
         <span class="figure-value num">{loss(run.best?.valLoss)}</span>
-        <span class="figure-note num">{run.best === null ? "nats per token" : `at step ${count(run.best.step)}`}</span>
+        <span class="figure-note num">{run.best === null ? notMeasured(run) : `at step ${count(run.best.step)}`}</span>
       </div>
       <div class="figure">
         <span class="figure-label">Bits per byte</span>
@@ -55,7 +65,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
         <div class="figure">
           <span class="figure-label">Time left</span>
           <span class="figure-value num">{left === undefined ? "–" : duration(left)}</span>
-          <span class="figure-note">estimate, evaluations included</span>
+          <span class="figure-note">{left === undefined ? "after the first few steps" : "evaluations included"}</span>
         </div>
       )}
       <progress value={step} max={Math.max(1, run.steps)} aria-label={`${count(step)} of ${count(run.steps)} steps`} />
@@ -149,6 +159,10 @@ const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean 
   );
 };
 
+/** Whether a run has so few values that a chart would show at most one point. */
+const hasNoCurves = (data: RunData | undefined): boolean =>
+  data !== undefined && data.steps.length < 2 && data.evals.length < 2 && data.samples.length === 0;
+
 export const RunView = ({ name }: { readonly name: string }) => {
   const feed = useMemo(() => followRun(name), [name]);
   useEffect(() => feed.close, [feed]);
@@ -166,6 +180,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
       </section>
     );
   }
+  const isBare = !isLive(run) && hasNoCurves(feed.data.value);
   return (
     <article class="run">
       <div class="view-head">
@@ -185,11 +200,17 @@ export const RunView = ({ name }: { readonly name: string }) => {
       {isCutOff(run) && (isRefused.value ? <Restarted /> : <CutOff />)}
       {why !== undefined && !(isCutOff(run) && isRefused.value) && <Notice tone="bad">{why}</Notice>}
       <Headline feed={feed} run={run} />
-      <RunCharts feed={feed} run={run} />
-      <Notes feed={feed} live={isLive(run)} />
-      <Samples feed={feed} run={run} />
+      {isBare ? (
+        <p class="soft">The run ended before its second step. So it has no curves and no samples.</p>
+      ) : (
+        <>
+          <RunCharts feed={feed} run={run} />
+          <Notes feed={feed} live={isLive(run)} />
+          <Samples feed={feed} run={run} />
+        </>
+      )}
       <Facts run={run} />
-      <Measurements feed={feed} />
+      {!isBare && <Measurements feed={feed} run={run} />}
       <Configuration run={run} />
     </article>
   );

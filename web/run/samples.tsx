@@ -6,17 +6,38 @@ import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { isLive } from "../parts/state-words.ts";
 import { address, setQuery } from "../shell/address.ts";
+import { firstEvaluation } from "./not-yet.ts";
+import type { Sample } from "./run-data.ts";
 import type { RunFeed } from "./run-feed.ts";
 
 const none = (run: RunSummary): string => {
-  if (run.config.train.sampleTokens === 0) return "This run writes no samples: train.sampleTokens is 0.";
+  if (run.config.train.sampleTokens === 0) return "This run writes no samples, because “Tokens per sample” is 0.";
   if (!isLive(run)) return "The run ended before its first sample.";
-  return "The model writes a text at each evaluation. There is no text yet.";
+  return `The model writes a text at each evaluation. The first text comes at step ${count(firstEvaluation(run))}.`;
 };
+
+/** A sample. If the run learns conversations, labels show who speaks. */
+const Written = ({ sample: { prompt, text }, chat }: { readonly sample: Sample; readonly chat: boolean }) =>
+  chat ? (
+    <dl class="dialogue">
+      <dt>User</dt>
+      <dd class="prompt">{prompt}</dd>
+      <dt>Model</dt>
+      <dd>{text.trimStart()}</dd>
+    </dl>
+  ) : (
+    <>
+      <span class="prompt">{prompt}</span>
+      {text}
+    </>
+  );
+
+const copied = ({ prompt, text }: Sample, chat: boolean): string =>
+  chat ? `User: ${prompt}\nModel: ${text.trimStart()}` : prompt + text;
 
 export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
   void feed.version.value;
-  const samples = feed.data.value?.samples ?? [];
+  const { samples = [], chat = false } = feed.data.value ?? {};
   const chosen = address.value.query.get("sample");
   // By default, the view shows the last sample, so that the view follows the run.
   const found = chosen === null ? -1 : samples.findIndex(({ step }) => String(step) === chosen);
@@ -31,7 +52,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
     <section class="samples" aria-label="Samples">
       <div class="section-head">
         <h2>Samples</h2>
-        {sample !== undefined && <Copy quiet label="Copy text" text={() => sample.prompt + sample.text} />}
+        {sample !== undefined && <Copy quiet label="Copy text" text={() => copied(sample, chat)} />}
       </div>
       {sample === undefined ? (
         <p class={live && run.config.train.sampleTokens > 0 ? "soft to-come" : "soft"}>{none(run)}</p>
@@ -68,8 +89,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
             tabIndex={live ? 0 : undefined}
             aria-label="Text of the sample"
           >
-            <span class="prompt">{sample.prompt}</span>
-            {sample.text}
+            <Written sample={sample} chat={chat} />
           </section>
         </>
       )}

@@ -1,5 +1,5 @@
-import { memo } from "preact/compat";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { memo } from "../parts/memo.ts";
 import { columns, type Sorting } from "./columns.tsx";
 
 export interface RunsTableProps {

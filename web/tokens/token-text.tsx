@@ -1,10 +1,10 @@
 /** Text with shades that show the probability of each token. The pointer, a touch or the keys select a single token. */
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { memo } from "preact/compat";
 import { useEffect, useRef } from "preact/hooks";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import { percent } from "../parts/format.ts";
+import { memo } from "../parts/memo.ts";
 import { levelOf, surprisal, visible } from "./surprise.ts";
 import { spokenToken, tokenWords } from "./token-words.ts";
 

@@ -35,6 +35,8 @@ export interface RunColumns {
   readonly leftOut: number[];
   /** Number of validation tokens; null if it is not logged. */
   readonly valTokens: number | null;
+  /** Whether the run learns conversations. In each sample, the model then answers the prompt. */
+  readonly chat: boolean;
   /**
    * Present only if the steps were thinned. For each remaining step, the sum of 1 / `tokensPerSecond` over all steps up
    * to this step.
@@ -43,9 +45,10 @@ export interface RunColumns {
 }
 
 /** The series during reading. */
-interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens"> {
+interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens" | "chat"> {
   readonly steps: StepColumns;
   valTokens: number | null;
+  chat: boolean;
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -119,6 +122,7 @@ const take = (columns: Reading, event: unknown): void => {
     case "start":
       dropFrom(columns, step + 1);
       columns.valTokens = isStep(event.valTokens) ? event.valTokens : null;
+      columns.chat = isRecord(event.documents) && event.documents.chat === true;
       return;
     case "step":
       if (step <= Math.max(lastOf(steps.step), lastOf(leftOut))) dropFrom(columns, step);
@@ -160,6 +164,7 @@ export const readColumns = async (
     samples: [],
     leftOut: [],
     valTokens: null,
+    chat: false,
   };
   let offset = 0;
   let isThinned = false;

@@ -138,6 +138,8 @@ export interface RunSeries {
   readonly leftOut: readonly number[];
   /** Number of validation tokens; null if unknown. */
   readonly valTokens: number | null;
+  /** Whether the run learns conversations. In each sample, the model then answers the prompt. */
+  readonly chat: boolean;
   /** Number of tokens of a step. */
   readonly tokensPerStep: number;
   /** Maximum number of steps in the response. */

@@ -98,7 +98,7 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
         min={1}
         max={time}
         value={value}
-        onChange={({ currentTarget }) => setQuery({ [key]: currentTarget.value === "" ? null : currentTarget.value })}
+        onInput={({ currentTarget }) => setQuery({ [key]: currentTarget.value === "" ? null : currentTarget.value })}
       />
     </label>
   );

@@ -102,7 +102,7 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
             class="num"
             min={0}
             value={seed.value}
-            onChange={({ currentTarget }) => {
+            onInput={({ currentTarget }) => {
               seed.value = Math.max(0, Math.floor(Number(currentTarget.value)) || 0);
             }}
           />

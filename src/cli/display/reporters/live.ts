@@ -7,7 +7,8 @@ import { liveFrame } from "../drawing/live-frame.ts";
 import { liveRegion } from "../drawing/live-region.ts";
 import type { PastLosses } from "../drawing/past-losses.ts";
 import { profileLines } from "../texts/profile-table.ts";
-import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
+import { estimateLines, evalLines, type RunContext, startLines, summaryLines } from "../texts/run-text.ts";
+import { sampleLines } from "../texts/sample-text.ts";
 import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
 import { wrapText } from "../texts/width.ts";
 import { liveFigures } from "./live-figures.ts";
@@ -96,7 +97,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
       }
       if (record === undefined) return;
       const held = event.type === "step" ? takeSample(record) : undefined;
-      if (held !== undefined) region.print(sampleLines(held, width(), style));
+      if (held !== undefined) region.print(sampleLines(held, record.start, width(), style));
       takeNote(record, event);
       figures.take(event, record);
       switch (event.type) {

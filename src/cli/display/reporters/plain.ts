@@ -3,7 +3,8 @@ import { writeNotice, writeOut } from "../../process/output.ts";
 import { plainStyle, printableName } from "../../process/terminal.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
 import { profileLines } from "../texts/profile-table.ts";
-import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
+import { estimateLines, evalLines, type RunContext, startLines, summaryLines } from "../texts/run-text.ts";
+import { sampleLines } from "../texts/sample-text.ts";
 import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
 import { activityAfter } from "./activity.ts";
 import type { TrainReporter } from "./reporter.ts";
@@ -51,7 +52,7 @@ export const plainReporter = (context: RunContext): TrainReporter => {
       if (record === undefined) return;
       const { steps } = record.start.config.train;
       const held = event.type === "step" ? takeSample(record) : undefined;
-      if (held !== undefined) say(sampleLines(held, width, style));
+      if (held !== undefined) say(sampleLines(held, record.start, width, style));
       takeNote(record, event);
       switch (event.type) {
         case "step": {

@@ -10,9 +10,10 @@ import type { MemoryEstimate } from "../../../runs/memory-estimate.ts";
 import { hasRisen } from "../../../runs/rise.ts";
 import { rowsInWords } from "../../../runs/write/run-readme.ts";
 import { escapeText } from "../../flags/flags.ts";
-import { printable, printableName, type Style } from "../../process/terminal.ts";
+import { printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
+import { sampleLines } from "./sample-text.ts";
 import { padRight, wrapText } from "./width.ts";
 
 /** Facts about a run that are not in its events. */
@@ -239,17 +240,6 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
   );
 };
 
-/** A sample, with a vertical rule at its left and the prompt in bold. */
-export const sampleLines = (event: SampleEvent, width: number, { symbols, colors }: Style): string[] => {
-  // The width of a tab depends on its position, so it is replaced by spaces.
-  const visible = (text: string): string => printable(text, symbols.unicode).replaceAll("\t", "    ");
-  const prompt = visible(event.prompt);
-  const lines = wrapText(prompt + visible(event.text), Math.max(20, width - 2));
-  const [first = "", ...rest] = lines;
-  const shown = first.startsWith(prompt) ? colors.bold(prompt) + first.slice(prompt.length) : first;
-  return [shown, ...rest].map((line) => `${colors.dim(symbols.rule)} ${line}`);
-};
-
 /** The last evaluation in all units. `step` is the last step of the run. */
 const resultRows = (
   measured: EvalEvent,
@@ -414,7 +404,7 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
         )
       : []),
     ...averagedRows(told, width, style),
-    ...(sample === undefined ? [] : ["", ...sampleLines(sample, width, style)]),
+    ...(sample === undefined ? [] : ["", ...sampleLines(sample, start, width, style)]),
     ...nextLines(nextCommands(told, context), width, style),
   ];
 };
