@@ -30,6 +30,8 @@ const knownWords = [
 
 /** Number of tokens of a part: few, so that the map of the two texts fits on a small screen. */
 const partTokens = 16;
+/** More characters than `partTokens` tokens have. */
+const partCharacters = 400;
 /** Number of parts of the text to search. */
 const mostParts = 12;
 /** Number of candidates per position. */
@@ -38,6 +40,8 @@ const candidates = 8;
 const [nearest, farthest] = [3, 7];
 /** If all passes together have at most this number of multiplications, they take at most a few seconds. */
 const mostWork = 2e10;
+/** Known words need only a few passes, so the model may be larger. */
+const mostKnownWork = 1e11;
 const mostTrials = 400;
 const leastTrials = 6;
 /** With such a score, the search ends early. */
@@ -61,8 +65,8 @@ const predictionsOf = async (model: PairModel, ids: Int32Array, signal: AbortSig
 };
 
 /**
- * Score of two texts that end before the token `at`, from 0 to 1. The score is high if the model is sure of both
- * predictions and the predictions differ.
+ * Score of two predictions, from 0 to 1. The score is high if the model is sure of both predictions and the predictions
+ * differ.
  */
 export const pairScore = (clean: readonly Candidate[], corrupted: readonly Candidate[]): number => {
   const [answer] = clean;
@@ -111,7 +115,9 @@ const wordStarts = (text: string): readonly number[] => {
 
 /** Texts of at most `partTokens` tokens that begin with a word. */
 const partsOf = (model: PairModel, text: string): readonly Int32Array[] => {
-  const parts = wordStarts(text).map((start) => encoded(model, text.slice(start)).slice(0, partTokens));
+  const parts = wordStarts(text).map((start) =>
+    encoded(model, text.slice(start, start + partCharacters)).slice(0, partTokens),
+  );
   return parts.filter(({ length }) => length > nearest + 1);
 };
 
@@ -169,12 +175,12 @@ export const findPair = async (model: PairModel, text: string, search: PairSearc
   const { whole, parameters, signal } = search;
   const read = whole ? [encoded(model, text)] : partsOf(model, text);
   const longest = Math.max(1, ...read.map(({ length }) => length));
-  if (parameters * longest > mostWork) return undefined;
-  const known = await knownPair(model, text, signal);
-  if (known !== undefined) return known;
+  const work = parameters * longest;
+  const known = whole && work <= mostKnownWork ? await knownPair(model, text, signal) : undefined;
+  if (known !== undefined || work > mostWork) return known;
   const parts: Part[] = [];
   for (const ids of read) parts.push({ ids, predictions: await predictionsOf(model, ids, signal) });
-  const passes = Math.max(leastTrials, Math.min(mostTrials, Math.floor(mostWork / (parameters * longest))));
+  const passes = Math.max(leastTrials, Math.min(mostTrials, Math.floor(mostWork / work)));
   const all = parts.flatMap((part) => trialsOf(model, part, part.ids.length - (whole ? 1 : nearest - 1)));
   const ofWords = all.filter((one) => one.isOfWords);
   const trials = (ofWords.length < leastTrials ? all : ofWords)
