@@ -61,7 +61,7 @@ const expected = async (
     const { ids, dropped } = await conversationPrompt(partner, messages, 8, "model");
     const events: GenerateEvent[] = [];
     for await (const event of generate(lm, { ...given, prompt: ids })) events.push(event);
-    return { ids, dropped, events };
+    return { ids, dropped, events, parameters: lm.model.layout.count };
   } finally {
     await lm.close();
   }
@@ -86,9 +86,10 @@ test("the list knows from small files which models have a chat template", async 
 test("an answer is the library's, with probabilities, and begins with what the model reads", async () => {
   const messages = [user("who?"), assistant("me."), user("Is it so")];
   const settings = { maxNewTokens: 8, temperature: 0.8, seed: 3 };
-  const { ids, events } = await expected(messages, { ...settings, candidates: 4 });
+  const { ids, events, parameters } = await expected(messages, { ...settings, candidates: 4 });
   const [begin, ...rest] = await allEvents({ model: model(), messages, settings, candidates: 4 });
-  expect(begin).toEqual({ type: "begin", promptTokens: ids.length, leftOut: 0, paused: [], sharedWith: [] });
+  const read = { promptTokens: ids.length, leftOut: 0 };
+  expect(begin).toEqual({ type: "begin", parameters, ...read, paused: [], sharedWith: [] });
   expect(rest).toEqual(events);
   expect(events[0]).toHaveProperty("candidates");
 });

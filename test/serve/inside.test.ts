@@ -15,6 +15,7 @@ import type {
   AttentionAnswer,
   LensAnswer,
   NeighboursAnswer,
+  PairAnswer,
   PatchAnswer,
   TokensAnswer,
 } from "#foretoken/serve/studio/inside/protocol.js";
@@ -259,6 +260,41 @@ it("patched texts predict what the library's do", async () => {
   expect(answer.patched[2]?.probability).toBe(answer.corrupted.probability);
 });
 
+it("proposes two texts that differ in one token, and after which the model predicts different tokens", async () => {
+  const config = smallRun("", 80, {
+    learningRate: 0.03,
+    evalInterval: 40,
+    checkpointInterval: 40,
+    batchSize: 8,
+  }).config;
+  const shape = { contextLength: 16, nLayer: 1, nHead: 2, nEmbd: 32, mlp: { hidden: 64 } };
+  const options = { backend: "wasm", threads: 1 } as const;
+  const data = "I speak to you. I swear to you. ".repeat(60);
+  for await (const _ of train({
+    text: data,
+    out: page.path("runs", "b"),
+    config: { ...config, model: shape },
+    ...options,
+  }));
+  const learned = { model: "runs/b/last" };
+  const { pair } = await ask<PairAnswer>("pair", { ...learned, text: data.slice(0, 64) });
+  if (pair === null) throw new Error("no pair");
+  const { clean, corrupted, tokens } = await ask<PatchAnswer>("patch", { ...learned, ...pair, places: [] });
+  const changed = tokens.clean.flatMap(({ id }, n) => (id === tokens.corrupted[n]?.id ? [] : [n]));
+  expect(changed).toHaveLength(1);
+  // The changed token is some way before the prediction, so that a map shows how the information moves.
+  expect(tokens.clean.length - (changed[0] ?? 0)).toBeGreaterThanOrEqual(3);
+  expect(clean.top[0]?.id).not.toBe(corrupted.top[0]?.id);
+  expect(data).toContain(pair.clean);
+
+  const whole = await ask<PairAnswer>("pair", { text, whole: true });
+  expect(whole.pair?.clean).toBe(text);
+  expect(whole.pair?.corrupted).toHaveLength(text.length);
+  expect(await ask<PairAnswer>("pair", { text: "T", whole: true })).toMatchObject({ pair: null });
+  // The text is longer than the context.
+  expect(await ask<PairAnswer>("pair", { text: catText, whole: true })).toMatchObject({ pair: null });
+});
+
 it.each([
   ["attention", { text: "" }, 400, "text"],
   ["attention", { text: "жук" }, 400, "text"],
@@ -278,6 +314,7 @@ it.each([
   ["neighbours", { token: "The" }, 400, "token"],
   ["neighbours", { token: 1000 }, 400, "token"],
   ["neighbours", { token: "a", of: "<b>" }, 400, "of"],
+  ["pair", { text: "жук" }, 400, "text"],
   ["patch", { clean: text, corrupted: "The", places: [] }, 400, "corrupted"],
   ["patch", { clean: catText, corrupted: catText, places: [] }, 400, "clean"],
   ["patch", { clean: text, corrupted: text, places: [place, { ...place, layer: 9 }] }, 400, "places.1.layer"],

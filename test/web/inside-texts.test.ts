@@ -3,8 +3,15 @@ import { ranked } from "../../web/inside/heads/ranked.ts";
 import { columnsThatFit, lensPage } from "../../web/inside/lens/lens-page.ts";
 import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { isSameModel, modelName, neighbourFailure, openingToken } from "../../web/inside/names.ts";
-import { mostRestored, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
-import { corruptedExamples, firstThatFits, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
+import {
+  differenceWords,
+  mostRestored,
+  movedWords,
+  openingPlaces,
+  restoredBy,
+  shownPlace,
+} from "../../web/inside/patching/restored.ts";
+import { insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
 const kept = (key: string): string => `kept ${key}`;
@@ -44,41 +51,6 @@ describe("a text to try", () => {
   it("is what the tokenizer can read of one, where it can read none whole", async () => {
     expect(await textFor(unknownTo("aeiou"))).toBe("eaaoeaeaueiaie");
     expect(await textFor(unknownTo(""))).toBe("The capital of France is");
-  });
-});
-
-describe("corrupted texts to try", () => {
-  it("have another country or animal in the texts to try", () => {
-    expect(corruptedExamples("The capital of France is").slice(0, 2)).toEqual([
-      "The capital of Italy is",
-      "The capital of Greece is",
-    ]);
-    expect(corruptedExamples("The cat sat on the mat because it was tired.")[0]).toBe(
-      "The rat sat on the mat because it was tired.",
-    );
-  });
-
-  it("put another word of the text in a word's place, not the last one's, and use no other characters", () => {
-    const text = "ROMEO: never shall thine eyes";
-    const examples = corruptedExamples(text);
-    expect(examples[0]).toBe("ROMEO: never shall shall eyes");
-    for (const one of examples) {
-      expect(one).toHaveLength(text.length);
-      expect([...one].filter((character) => !text.includes(character))).toEqual([]);
-    }
-  });
-
-  it("are there for a text of one word, and differ from the text", () => {
-    expect(corruptedExamples("0123456789")).toEqual(["9876543210"]);
-    expect(corruptedExamples("to be")).toEqual(["be be", "to to", "be to", "ot be", "to eb"]);
-    for (const text of ["a", "", "...", "no no no", "anna"]) expect(corruptedExamples(text)).not.toContain(text);
-    expect(corruptedExamples("anna")).toEqual([]);
-  });
-
-  it("open patching on the first with as many tokens as the clean text", async () => {
-    const tokensOf = async (one: string) => (one.includes("G") ? undefined : one.length);
-    expect(await firstThatFits(["Italy", "Greece", "Franks"], 6, tokensOf)).toBe("Franks");
-    expect(await firstThatFits(["Italy", "Greece"], 6, tokensOf)).toBeUndefined();
   });
 });
 
@@ -169,6 +141,55 @@ describe("what a patch brings back", () => {
     expect(shownPlace(undefined, best, false)).toBe(best);
     expect(shownPlace(undefined, best, true)).toBeUndefined();
     expect(shownPlace(undefined, undefined, false)).toBeUndefined();
+  });
+});
+
+describe("the words about a patch", () => {
+  const named = (texts: string) => [...texts].map((text) => ({ id: text.charCodeAt(0), text }));
+  const reading = (text: string, probability: number, answer = probability) => ({
+    probability: answer,
+    top: [{ id: text.charCodeAt(0), text, probability, logProb: Math.log(probability) }],
+    loss: null,
+  });
+  const shape = { nLayer: 3, nHead: 1, contextLength: 8, vocabSize: 9, isCausal: true, tieEmbeddings: true };
+  const base = {
+    shape: { ...shape, parameters: 100 },
+    tokens: { clean: named("shal"), corrupted: named("smal") },
+    at: 3,
+    answer: { id: "l".charCodeAt(0), text: "l" },
+    clean: reading("l", 0.9),
+    corrupted: reading("k", 0.8, 0.1),
+    patched: [],
+  };
+  const found = (early: readonly number[], late: readonly number[]) =>
+    new Map([early, late].flatMap((all, n) => all.map((one, layer) => [`${layer} ${1 + 2 * n}`, reading("l", one)])));
+
+  it("say what the model predicts after each text", () => {
+    expect(differenceWords(base)).toBe(
+      "After the clean text, “l” has 90.0 %. With “m” in place of “h”, it has 10.0 %, and the model predicts “k” (80.0 %).",
+    );
+    expect(differenceWords({ ...base, corrupted: reading("l", 0.6) })).toMatch(/, it has 60\.0 %\.$/);
+    const several = { ...base, tokens: { ...base.tokens, corrupted: named("smil") } };
+    expect(differenceWords(several)).toContain("After the corrupted text, it has 10.0 %");
+    expect(movedWords(found([0.8, 0.8, 0.8], [0.8, 0.8, 0.8]), several)).toBeUndefined();
+  });
+
+  it("say after which layers the information has moved to the last token", () => {
+    expect(movedWords(found([0.85, 0.7, 0.2], [0.1, 0.6, 0.9]), base)).toBe(
+      "Copied at token 2, the clean activation brings “l” back after layers 1 to 2 (to 70.0 %). At the last token, it does so from layer 2 on (60.0 %).",
+    );
+    expect(movedWords(found([0.3, 0.2, 0.2], [0.8, 0.9, 0.9]), base)).toBe(
+      "Copied at token 2 after layer 1, the clean activation brings “l” back only to 30.0 %: layer 1 has already moved the information. At the last token, it does so from layer 1 on (80.0 %).",
+    );
+    expect(movedWords(found([0.85], [0.1]), base)).toBeUndefined();
+  });
+
+  it("need a map, which a small model tries by itself, the columns with the information first", () => {
+    const places = openingPlaces({ nLayer: 2, parameters: 1e6 }, 4, [1]);
+    expect(places).toHaveLength(8);
+    expect(places.slice(0, 4).map(({ position }) => position)).toEqual([1, 1, 3, 3]);
+    expect(openingPlaces({ nLayer: 30, parameters: 5e8 }, 5, [3])).toHaveLength(60);
+    expect(openingPlaces({ nLayer: 30, parameters: 1e10 }, 5, [3])).toEqual([]);
   });
 });
 

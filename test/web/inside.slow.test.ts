@@ -243,9 +243,8 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByLabel("Corrupted text, same number of tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     const patched = page.locator(".three-readings > div").nth(2);
-    await patched.getByText("Choose a cell of the map.").waitFor();
-    await page.getByRole("button", { name: "Try every cell" }).click();
-    await page.getByText(/^The answer is restored most at .* \(32 cells tried\)\.$/u).waitFor();
+    // A small model tries all cells by itself.
+    await page.getByText(/ answer is restored most at .* \(32 cells tried\)\.$/u).waitFor();
     await patched.getByRole("heading", { name: /^Patched at layer \d, token \d/u }).waitFor();
     await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
     const places = [{ layer: 1, position: 15, part: "residual" }];
@@ -258,6 +257,33 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     // At the last position, one activation determines the whole prediction.
     expect(share).toBe(percent(body.clean.probability));
     expect(share).not.toBe(percent(body.corrupted.probability));
+  });
+
+  it("begins patching with a part of the run's sample, and says what the two texts and the map show", async () => {
+    const page = await openPage(`/inside?${new URLSearchParams({ model: last, view: "patching" })}`);
+    await page.locator(".patch-says", { hasText: /^After the clean text, .* At the last token, / }).waitFor();
+    const clean = await page.getByLabel("Clean text").inputValue();
+    const corrupted = await page.getByLabel("Corrupted text, same number of tokens").inputValue();
+    expect(corrupted).toHaveLength(clean.length);
+    expect([...clean].filter((one, n) => one !== corrupted[n])).toHaveLength(1);
+    await page.getByText("Lens", { exact: true }).click();
+    await page.locator(".lens-cell").first().waitFor();
+    expect((await page.getByLabel("Text", { exact: true }).inputValue()).length).toBeGreaterThan(clean.length);
+    await page.getByText("Patching", { exact: true }).click();
+    // The reader's own corrupted text belongs to the proposed clean text.
+    await page.getByLabel("Corrupted text, same number of tokens").fill(clean);
+    await page.getByRole("button", { name: "Look" }).nth(1).click();
+    await page.getByRole("button", { name: "Propose a text" }).click();
+    await page.locator(".patch-says").waitFor();
+    expect(await page.getByLabel("Clean text").inputValue()).toBe(clean);
+  });
+
+  it("shows what to do instead of a conversation where no model holds one", async () => {
+    const page = await openPage("/chat");
+    await page.getByRole("heading", { name: "Get a chat model" }).waitFor();
+    expect(await page.getByRole("button", { name: "Send" }).count()).toBe(0);
+    await page.getByRole("link", { name: "Continue a text" }).click();
+    await page.waitForURL(/\/playground\?model=runs%2F/u);
   });
 
   it("shows tokens and texts as text, whatever they say, and names characters that the model never saw", async () => {

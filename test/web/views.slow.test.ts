@@ -109,6 +109,19 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("50");
   });
 
+  it("folds the playground's settings on a narrow screen, so that the text is in view", async () => {
+    const page = await openPage("/playground?run=first", { width: 390 });
+    const slider = page.getByRole("slider", { name: /Temperature/ });
+    const text = await page.locator(".written-box").boundingBox();
+    expect(text?.y).toBeLessThan(700);
+    expect(await slider.isVisible()).toBe(false);
+    await page.getByText("Sampling").click();
+    await slider.waitFor();
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.getByText("Sampling").waitFor({ state: "detached" });
+    await slider.waitFor();
+  });
+
   it("writes with a model, names candidates, branches, and goes back", async () => {
     const page = await openPage("/playground?run=first");
     await page.getByLabel("Prompt").fill("The cat ");

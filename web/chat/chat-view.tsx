@@ -14,6 +14,7 @@ import { Column } from "./column.tsx";
 import { Composer } from "./composer.tsx";
 import { draft, setDraft } from "./draft.ts";
 import { beginDouble, endDouble, isReady, leaveGone, remarkOn, takeModels } from "./model-facts.ts";
+import { NoChat } from "./no-chat.tsx";
 import { chooseModel, followAddress, showsTokens, showTokens } from "./settings.ts";
 import { SettingsForm, SystemPrompt } from "./settings-form.tsx";
 import { send, underWay } from "./talk/asking.ts";
@@ -55,13 +56,15 @@ const Toolbar = () => (
   </div>
 );
 
-/** Controls above the conversations. */
-const Setup = () => (
-  <div class="chat-setup">
-    <div class={isDouble() ? "chat-models double" : "chat-models"}>
-      <Choice side="left" label={isDouble() ? "First model" : "Model"} />
-      {isDouble() && <Choice side="right" label="Second model" />}
-    </div>
+const Models = () => (
+  <div class={isDouble() ? "chat-models double" : "chat-models"}>
+    <Choice side="left" label={isDouble() ? "First model" : "Model"} />
+    {isDouble() && <Choice side="right" label="Second model" />}
+  </div>
+);
+
+const Settings = () => (
+  <div class="chat-settings">
     <SystemPrompt />
     <SettingsForm />
     <Toolbar />
@@ -87,7 +90,8 @@ export const ChatView = () => {
     const left = leaveGone();
     if (left.length > 0) gone.value = left;
   }, [models.value.value, address.value.query]);
-  const hasNone = models.value.value?.models.length === 0;
+  const known = models.value.value?.models;
+  const isWithoutChat = known?.every(({ hasChatTemplate }) => hasChatTemplate === false) === true;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
     <section class="chat" onKeyDown={onMainAction(start)}>
@@ -98,19 +102,20 @@ export const ChatView = () => {
           There is no model {gone.value.map((key) => `“${modelName(key)}”`).join(" and no ")} any more.
         </Notice>
       )}
-      {hasNone && (
-        <Notice tone="plain">
-          There is no model yet. Start the studio with a model that was trained on conversations:{" "}
-          <code>npx foretoken studio --model hf:HuggingFaceTB/SmolLM2-135M-Instruct</code>
-        </Notice>
+      {isWithoutChat ? (
+        <NoChat hasModels={known.length > 0} />
+      ) : (
+        <>
+          <Models />
+          <div class={isDouble() ? "columns double" : "columns"}>
+            {sidesShown().map((side) => (
+              <Column key={side} side={side} />
+            ))}
+          </div>
+          <Composer canSend={canSend()} onSend={start} />
+          <Settings />
+        </>
       )}
-      <Setup />
-      <div class={isDouble() ? "columns double" : "columns"}>
-        {sidesShown().map((side) => (
-          <Column key={side} side={side} />
-        ))}
-      </div>
-      <Composer canSend={canSend()} onSend={start} />
     </section>
   );
 };

@@ -4,11 +4,13 @@ import { useEffect, useRef } from "preact/hooks";
 import { modelOf, type Side } from "../models/columns.ts";
 import { modelName } from "../models/model-names.ts";
 import { Copy } from "../parts/copy.tsx";
-import { some } from "../parts/format.ts";
+import { compact, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { AnswerMessage, SaidMessage } from "./message.tsx";
 import { hasNoTemplate } from "./model-facts.ts";
+import { playgroundOf } from "./no-chat.tsx";
 import { settings } from "./settings.ts";
+import { sizeOf } from "./sizes.ts";
 import { answer, underWay } from "./talk/asking.ts";
 import { beginNew, clear, earlierIn, open, shownIn } from "./talk/conversations.ts";
 import { type Conversation, openAiMessages, pathOf, textOf } from "./talk/tree.ts";
@@ -52,17 +54,33 @@ const Earlier = ({ side }: { readonly side: Side }) => {
 const NoTemplate = ({ model }: { readonly model: string }) => (
   <Notice tone="plain">
     {modelName(model)} has no chat template, so it was not trained on conversations. Use it in the{" "}
-    <a href={`/playground?${new URLSearchParams({ model })}`}>playground</a>, choose another model, or start{" "}
-    <code>studio --model hf:NAME</code> with a chat model.
+    <a href={playgroundOf(model)}>playground</a>, choose another model, or start <code>studio --model hf:NAME</code>{" "}
+    with a chat model.
   </Notice>
 );
+
+const mostOfSmall = 5e8;
+
+const Size = ({ model }: { readonly model: string }) => {
+  const parameters = sizeOf(model);
+  if (parameters === undefined) return null;
+  return (
+    <p class="soft about">
+      {compact(parameters)} parameters
+      {parameters <= mostOfSmall && ": a small model. It often answers simple questions wrongly."}
+    </p>
+  );
+};
 
 const Head = ({ side, conversation }: { readonly side: Side; readonly conversation: Conversation | undefined }) => {
   const isBusy = underWay.value !== undefined;
   const hasAny = conversation !== undefined || earlierIn(side).length > 0;
   return (
     <div class="conversation-head">
-      <h2>{modelName(modelOf(side))}</h2>
+      <div>
+        <h2>{modelName(modelOf(side))}</h2>
+        <Size model={modelOf(side)} />
+      </div>
       {hasAny && (
         <span class="message-actions">
           {conversation !== undefined && (

@@ -1,37 +1,22 @@
 /** View of a model's inside. The user chooses the model, its checkpoint, the text, and a tab. */
 import { useEffect, useState } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
-import type { RunSeries } from "../../src/serve/studio/protocol.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { models } from "../server/facts.ts";
-import { api, getJson, postJson, runPath } from "../server/request.ts";
 import { followRuns, runs } from "../server/run-list.ts";
 import { address } from "../shell/address.ts";
 import { AttentionView } from "./attention/attention-view.tsx";
 import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
+import { firstText } from "./first-text.ts";
 import { HeadsOff } from "./heads/heads-off.tsx";
 import { LensTable } from "./lens/lens-table.tsx";
 import { isSameModel, modelName } from "./names.ts";
 import { NearestTokens } from "./nearest-tokens.tsx";
+import { usePair } from "./patching/pair.ts";
 import { Patching } from "./patching/patching.tsx";
 import { modelOf, setText, showTab, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
-import { textFor } from "./texts.ts";
-
-const mostOfSample = 48;
-
-/** First text in the view: the last sample of the run, or an example that the model can read. */
-const firstText = async (model: string): Promise<string> => {
-  const run = /^runs\/([^/]+)\//.exec(model)?.[1];
-  const answer = run === undefined ? undefined : await getJson<RunSeries>(`${runPath(run)}/series`);
-  const sample = answer?.kind === "ok" ? answer.value.samples.at(-1) : undefined;
-  if (sample !== undefined) return [...(sample.prompt + sample.text)].slice(0, mostOfSample).join("");
-  return textFor(async (text) => {
-    const read = await postJson<TokensAnswer>(`${api}/inside/text`, { model, text });
-    return read.kind === "failed" ? (read.failure.characters ?? []) : [];
-  });
-};
 
 const readingWords = (model: string): string =>
   model.startsWith("models/hf:")
@@ -78,9 +63,9 @@ export const InsideView = () => {
   const { query } = address.value;
   useEffect(() => takeModel(query.get("run")), [models.value.value, query]);
   const model = modelOf();
-  const text = textOf("text");
+  const given = textOf("text");
   useEffect(() => {
-    if (text !== "" || model === "") return;
+    if (given !== "" || model === "") return;
     waiting.value++;
     void firstText(model)
       .then((first) => {
@@ -89,7 +74,14 @@ export const InsideView = () => {
       .finally(() => {
         waiting.value--;
       });
-  }, [text, model]);
+  }, [given, model]);
+  const tab = tabOf();
+  const own = textOf("corrupted");
+  // The reader's own corrupted text needs no proposal, unless it equals the clean text.
+  const canPropose = own === "" || own === given;
+  const { pair, isLooking } = usePair(model, given, tab === "patching" && given !== "" && model !== "" && canPropose);
+  // The proposed clean text may be a part of a sample. Other tabs show the given text.
+  const text = tab === "patching" && canPropose ? (pair?.clean ?? given) : given;
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
   const known = models.value.value?.models;
@@ -97,8 +89,8 @@ export const InsideView = () => {
   // does not count as another model.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? asked : { model, text };
+  const example = isLooking ? undefined : (pair?.corrupted ?? null);
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";
-  const tab = tabOf();
   const Shown = shown[tab];
   return (
     <section class="inside">
@@ -130,7 +122,7 @@ export const InsideView = () => {
       </p>
       {all !== undefined && (
         <div class={isOfBefore ? "of-before" : ""} inert={isOfBefore} aria-busy={isOfBefore}>
-          <Shown key={modelName(known ?? [], looked.model)} {...looked} all={all} />
+          <Shown key={modelName(known ?? [], looked.model)} {...looked} all={all} example={example} />
         </div>
       )}
     </section>

@@ -7,4 +7,6 @@ export interface Viewed {
   readonly text: string;
   /** Tokens of the text, and the shape of the model. */
   readonly all: TokensAnswer;
+  /** Proposed corrupted text. Null if there is none; undefined while the page looks for one. */
+  readonly example: string | null | undefined;
 }

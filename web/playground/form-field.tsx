@@ -2,6 +2,7 @@
  * Choice of the form of a text, with the field and the error of this form. Also contains the choice to guess tokens.
  */
 
+import { NarrowFold } from "../parts/narrow-fold.tsx";
 import { change, formText, formWrong, settings } from "./settings.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
 
@@ -41,7 +42,7 @@ const FormText = () => {
 export const FormField = () => {
   const { form, guesses } = settings.value;
   return (
-    <>
+    <NarrowFold name="Form" values={formChoices.find(({ kind }) => kind === form)?.label ?? ""}>
       <div class="row form-row">
         <div class="field inline">
           <label for="form-kind">Form</label>
@@ -70,6 +71,6 @@ export const FormField = () => {
         </label>
       </div>
       <FormText />
-    </>
+    </NarrowFold>
   );
 };

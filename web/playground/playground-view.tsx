@@ -134,7 +134,7 @@ const tabs = [
 
 const Writing = () => (
   // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
-  <div onKeyDown={onMainAction(start)}>
+  <div class="writing" onKeyDown={onMainAction(start)}>
     <PromptForm />
     <div class="toolbar">
       <Legend />

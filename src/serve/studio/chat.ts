@@ -59,7 +59,8 @@ async function* events(
   const { render } = parts.templates;
   const prompt = await conversationPrompt(model, messages, maxNewTokens, "model", { render, answer: answerIds });
   const { ids, dropped } = prompt;
-  yield { type: "begin", promptTokens: ids.length, leftOut: dropped, ...(await runsMeanwhile(parts)) };
+  const { parameters } = model;
+  yield { type: "begin", parameters, promptTokens: ids.length, leftOut: dropped, ...(await runsMeanwhile(parts)) };
   yield* goingOn(model.tokenizer, answerIds, model.generate({ ...settings, prompt: ids, candidates, signal }));
 }
 

@@ -327,6 +327,8 @@ export type ChatEvent =
   /** The first event. `paused` and `sharedWith`: as in `WritingEvent`. */
   | {
       readonly type: "begin";
+      /** Number of the model's parameters. */
+      readonly parameters: number;
       /** Number of tokens that the model reads. */
       readonly promptTokens: number;
       /**

@@ -8,6 +8,7 @@ import { models } from "../../server/facts.ts";
 import { api } from "../../server/request.ts";
 import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../../tokens/written-token.ts";
 import { samplingOf, settings } from "../settings.ts";
+import { noteSize } from "../sizes.ts";
 import { conversations, currentIn, put, remember } from "./conversations.ts";
 import { whyOf } from "./failure.ts";
 import {
@@ -29,6 +30,7 @@ export const underWay = signal<AbortController | undefined>(undefined);
 
 /** Answer that is being written. */
 interface Growing {
+  readonly model: string;
   current: Answer;
   readonly tokens: WrittenToken[];
 }
@@ -36,7 +38,8 @@ interface Growing {
 const takeEvent = (growing: Growing, event: ChatEvent): void => {
   const { current, tokens } = growing;
   if (event.type === "begin") {
-    const { leftOut, paused, sharedWith } = event;
+    const { leftOut, paused, sharedWith, parameters } = event;
+    noteSize(growing.model, parameters);
     growing.current = { ...current, leftOut, paused, sharedWith };
   } else if (event.type === "token") tokens.push(writtenToken(event));
   else if (event.type === "done") {
@@ -54,7 +57,7 @@ const draw = (id: number, answer: Answer): void => {
 /** Requests an answer in a conversation. The model begins the answer or continues it from its current end. */
 const writeAnswer = async (conversation: Conversation, answer: Answer, abort: AbortSignal): Promise<void> => {
   const { system } = settings.value;
-  const growing: Growing = { current: answer, tokens: [...answer.tokens] };
+  const growing: Growing = { model: conversation.model, current: answer, tokens: [...answer.tokens] };
   const now = (): Answer => ({ ...growing.current, tokens: [...growing.tokens] });
   const body: ChatRequest = {
     model: conversation.model,

@@ -4,34 +4,32 @@ import { useEffect, useRef } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../../server/request.ts";
-import { placeKey } from "./restored.ts";
+import { type Place, placeKey } from "./restored.ts";
 
 /** Number of places per request when all places are tried. */
 const atOnce = 16;
 
 export interface PatchTableProps {
-  readonly request: Omit<PatchRequest, "places">;
+  /** The request to which `base` is the answer. */
+  readonly request: PatchRequest;
   readonly base: PatchAnswer;
 }
 
-/** Patches tried so far, by place. */
-export const usePatches = ({ request, base }: PatchTableProps, part: PatchPart) => {
-  const found = useSignal<ReadonlyMap<string, PatchReading>>(new Map());
+/** Results by place, with the keys of `placeKey`. */
+export type Found = ReadonlyMap<string, PatchReading>;
+
+/** Patches tried so far. @param opening places to try without a click. */
+export const usePatches = ({ request, base }: PatchTableProps, part: PatchPart, opening: readonly Place[]) => {
+  const found = useSignal<Found>(new Map());
   const failure = useSignal<Failure | undefined>(undefined);
   const underWay = useSignal(false);
   const abort = useRef<AbortController | null>(null);
   const key = JSON.stringify([request, part]);
-  useEffect(() => {
-    found.value = new Map();
-    failure.value = undefined;
-    underWay.value = false;
-    return () => abort.current?.abort();
-  }, [key]);
   const stop = () => {
     abort.current?.abort();
     underWay.value = false;
   };
-  const ask = async (all: readonly { readonly layer: number; readonly position: number }[]) => {
+  const ask = async (all: readonly Place[]) => {
     stop();
     const controller = new AbortController();
     abort.current = controller;
@@ -46,7 +44,7 @@ export const usePatches = ({ request, base }: PatchTableProps, part: PatchPart) 
         failure.value = answer.failure;
         break;
       }
-      const next = new Map(found.value);
+      const next = new Map(found.peek());
       for (const [n, place] of places.entries()) {
         const reading = answer.value.patched[n];
         if (reading !== undefined) next.set(placeKey(place), reading);
@@ -55,5 +53,15 @@ export const usePatches = ({ request, base }: PatchTableProps, part: PatchPart) 
     }
     underWay.value = false;
   };
-  return { found: found.value, failure: failure.value, isUnderWay: underWay.value, ask, stop };
+  useEffect(() => {
+    found.value = new Map();
+    failure.value = undefined;
+    void ask(opening);
+    return () => abort.current?.abort();
+  }, [key]);
+  /** Tries one place, unless others are being tried. */
+  const askOne = (place: Place) => {
+    if (!underWay.peek()) void ask([place]);
+  };
+  return { found: found.value, failure: failure.value, isUnderWay: underWay.value, ask, askOne, stop };
 };

@@ -1,7 +1,8 @@
 /** Activation patching: finds the activations of one text that cause its answer in another text. */
 import { useEffect } from "preact/hooks";
-import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
+import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../../src/serve/studio/inside/protocol.ts";
 import { capital, count, loss, percent } from "../../parts/format.ts";
+import { NarrowFold } from "../../parts/narrow-fold.tsx";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { address, setQuery } from "../../shell/address.ts";
@@ -12,9 +13,18 @@ import { clipped } from "../names.ts";
 import { indexOf, setIndex, setText, textOf, useAnswer } from "../state.ts";
 import { TextForm } from "../text-form.tsx";
 import type { Viewed } from "../viewed.ts";
-import { useExample } from "./example.ts";
-import { type PatchTableProps, usePatches } from "./patches.ts";
-import { mostRestored, placeKey, placeName, restoredBy, shownPlace } from "./restored.ts";
+import { type Found, type PatchTableProps, usePatches } from "./patches.ts";
+import {
+  changedIn,
+  differenceWords,
+  mostRestored,
+  movedWords,
+  openingPlaces,
+  placeKey,
+  placeName,
+  restoredBy,
+  shownPlace,
+} from "./restored.ts";
 
 const parts = [
   { value: "residual", label: "Whole stream" },
@@ -65,25 +75,45 @@ const Names = ({ n, base }: { readonly n: number; readonly base: PatchAnswer }) 
   );
 };
 
+/** What the texts and the map show, with the values. */
+const Says = ({
+  base,
+  found,
+  part,
+}: {
+  readonly base: PatchAnswer;
+  readonly found: Found;
+  readonly part: PatchPart;
+}) => (
+  <p class="patch-says num" aria-live="polite">
+    {differenceWords(base)} {part === "residual" ? movedWords(found, base) : ""}
+  </p>
+);
+
 const PatchMap = ({ request, base }: PatchTableProps) => {
   const part = partOf(address.value.query);
   const { nLayer } = base.shape;
-  const { clean, corrupted } = base.tokens;
-  const { found, failure, isUnderWay, ask, stop } = usePatches({ request, base }, part);
+  const { clean } = base.tokens;
+  const last = clean.length - 1;
   const chosen = { row: indexOf("layer", nLayer), column: indexOf("at", clean.length) };
   const isChosen = address.value.query.has("at");
-  const key = placeKey({ layer: chosen.row, position: chosen.column });
+  const own = { layer: chosen.row, position: chosen.column };
+  const changed = changedIn(base.tokens);
+  const opening = [...(isChosen ? [own] : []), ...openingPlaces(base.shape, clean.length, changed)];
+  const { found, failure, isUnderWay, ask, askOne, stop } = usePatches({ request, base }, part, opening);
+  const key = placeKey(own);
   useEffect(() => {
-    if (isChosen && !found.has(key)) void ask([{ layer: chosen.row, position: chosen.column }]);
-  }, [key, part, JSON.stringify(request), base.answer.id]);
+    if (isChosen && !found.has(key)) askOne(own);
+  }, [key, isUnderWay]);
   const everywhere = Array.from({ length: nLayer * clean.length }, (_, n) => ({
     layer: Math.floor(n / clean.length),
     position: n % clean.length,
   }));
   const left = everywhere.filter((place) => !found.has(placeKey(place)));
-  const changed = clean.findIndex(({ id }, n) => id !== corrupted[n]?.id);
-  const best = mostRestored(found, base);
-  const shown = shownPlace(isChosen ? { layer: chosen.row, position: chosen.column } : undefined, best, isUnderWay);
+  // At the last token, the whole stream after the last layer is the prediction itself, so this place is no finding.
+  const counted = part === "residual" ? [...found].filter(([place]) => !place.endsWith(` ${last}`)) : found;
+  const best = mostRestored(new Map(counted), base);
+  const shown = shownPlace(isChosen ? own : undefined, best, isUnderWay);
   const cellAt = (layer: number, position: number): HeatCell => {
     const share = found.get(placeKey({ layer, position }))?.probability;
     if (share === undefined) return { value: undefined, words: "not tried yet" };
@@ -98,6 +128,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
   };
   return (
     <>
+      <Says base={base} found={found} part={part} />
       <div class="toolbar">
         <Segmented
           label="Restore"
@@ -105,14 +136,16 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
           options={parts}
           onChange={(next) => setQuery({ part: next === "residual" ? null : next })}
         />
-        <button
-          type="button"
-          class={left.length > 0 && !isUnderWay ? "primary" : ""}
-          disabled={left.length === 0 && !isUnderWay}
-          onClick={() => (isUnderWay ? stop() : void ask(left))}
-        >
-          {isUnderWay ? "Stop" : "Try every cell"}
-        </button>
+        <AnswerChoice base={base} />
+        {(isUnderWay || left.length > 0) && (
+          <button
+            type="button"
+            class={isUnderWay ? "" : "primary"}
+            onClick={() => (isUnderWay ? stop() : void ask(left))}
+          >
+            {isUnderWay ? "Stop" : "Try every cell"}
+          </button>
+        )}
         {isUnderWay && (
           <span class="soft num about">
             {count(found.size)} of {count(everywhere.length)}
@@ -138,7 +171,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             cell={cellAt}
             hint="Point at a cell to see its values. Choose a cell to try only this cell."
             {...(isChosen ? { chosen } : {})}
-            {...(changed > 0 ? { firstColumn: changed } : {})}
+            {...(changed[0] === undefined ? {} : { firstColumn: changed[0] })}
             onChoose={(layer, at) => setIndex({ layer, at })}
           />
         </div>
@@ -147,7 +180,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             <span class={best === undefined ? "soft" : "num"}>
               {best === undefined
                 ? "Try every cell to see where the answer is restored most."
-                : `The answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} cells tried).`}
+                : `${part === "residual" ? "Before the last token, the" : "The"} answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} cells tried).`}
             </span>
             {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
               <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
@@ -170,70 +203,66 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
   );
 };
 
-export const Patching = ({ model, text, all }: Viewed) => {
+/** The token with the reported probability. */
+const AnswerChoice = ({ base }: { readonly base: PatchAnswer }) => (
+  <label class="field inline">
+    Answer
+    <select value={base.answer.id} onChange={({ currentTarget }) => setQuery({ answer: currentTarget.value })}>
+      {[base.answer, ...base.clean.top, ...base.corrupted.top]
+        .filter(({ id }, n, list) => list.findIndex((one) => one.id === id) === n)
+        .map(({ id, text: name }) => (
+          <option key={id} value={id}>
+            {visible(name)}
+          </option>
+        ))}
+    </select>
+  </label>
+);
+
+export const Patching = ({ model, text, all, example }: Viewed) => {
   const own = textOf("corrupted");
-  // The reader's own corrupted text needs no example, unless it equals the clean text.
-  const { example, isLooking } = useExample(model, text, all.tokens.length, own === "" || own === text);
-  const isOpening = own === "" && isLooking;
+  const isOpening = own === "" && example === undefined;
   const corrupted = own || (example ?? text);
   const asked = address.value.query.get("answer");
   const answer = asked !== null && /^\d{1,9}$/.test(asked) ? { answer: Number(asked) } : {};
-  const request = { model, clean: text, corrupted, ...answer };
-  const { value, failure, isWaiting } = useAnswer<PatchAnswer>(
-    "inside/patch",
-    isOpening ? undefined : { ...request, places: [] },
-  );
-  const isSame = corrupted === text;
+  const request: PatchRequest = { model, clean: text, corrupted, ...answer, places: [] };
+  const found = useAnswer<PatchAnswer, PatchRequest>("inside/patch", isOpening ? undefined : request);
+  const { value, failure, isWaiting } = found;
   return (
     <>
-      <p class="about-view">
-        The text above is the clean text. Below, change a word of this text: the prediction changes. Then restore one
-        activation of the clean text, at one layer and one token. If the prediction becomes the answer again, this
-        activation contains the information that leads to the answer.
-      </p>
+      <NarrowFold name="How patching works">
+        <p class="about-view">
+          The two texts differ in one place, so the model predicts different tokens. The map copies one activation of
+          the clean text above, at one layer and one token, into the corrupted text below. Where the answer of the clean
+          text returns, this activation contains the information that leads to the answer.
+        </p>
+      </NarrowFold>
       <TextForm
         label="Corrupted text, same number of tokens"
         text={corrupted}
         isProposed={own === ""}
         failure={failure}
         all={undefined}
-        onText={(next) => setText("corrupted", next)}
+        onText={(next) => {
+          // The clean text may be a proposal, too. The reader's corrupted text belongs to it.
+          setText("text", text);
+          setText("corrupted", next);
+        }}
       />
       {all.left > 0 && <p class="soft about">The text must fit the context length: shorten it.</p>}
       {value !== undefined && (
         <div aria-busy={isWaiting}>
-          <div class="toolbar">
-            <label class="field inline">
-              Answer
-              <select
-                value={value.answer.id}
-                onChange={({ currentTarget }) => setQuery({ answer: currentTarget.value })}
-              >
-                {[value.answer, ...value.clean.top, ...value.corrupted.top]
-                  .filter(({ id }, n, list) => list.findIndex((one) => one.id === id) === n)
-                  .map(({ id, text: name }) => (
-                    <option key={id} value={id}>
-                      {visible(name)}
-                    </option>
-                  ))}
-              </select>
-            </label>
-            <span class="soft num about">
-              after the last token: {percent(value.clean.probability)} in the clean text,{" "}
-              {percent(value.corrupted.probability)} in the corrupted text
-            </span>
-          </div>
-          {isSame ? (
+          {corrupted === text ? (
             <p class="row">
               Both texts are the same: change the corrupted text.
-              {example !== undefined && (
-                <button type="button" onClick={() => setText("corrupted", example)}>
-                  Try “{example}”
+              {own !== "" && (
+                <button type="button" onClick={() => setText("corrupted", "")}>
+                  Propose a text
                 </button>
               )}
             </p>
           ) : (
-            <PatchMap request={request} base={value} />
+            found.asked !== undefined && <PatchMap request={found.asked} base={value} />
           )}
         </div>
       )}

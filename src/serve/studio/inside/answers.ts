@@ -16,6 +16,7 @@ import type { Models } from "../models.ts";
 import type { Turns } from "../turns.ts";
 import { inRequest } from "./field.ts";
 import { gridOf, valuesOf } from "./groups.ts";
+import { findPair } from "./pair.ts";
 import {
   type AttentionAnswer,
   type AttentionRequest,
@@ -26,6 +27,8 @@ import {
   mostLensPositions,
   type NeighboursAnswer,
   type NeighboursRequest,
+  type PairAnswer,
+  type PairRequest,
   type PatchAnswer,
   type PatchReading,
   type PatchRequest,
@@ -184,6 +187,20 @@ export const neighbours = (
     shape: shapeOf(model),
     ...(await model.neighboursOf(token, options)),
   }));
+
+/** Without a causal mask, a token is predicted from later tokens too, so there is no pair. */
+export const proposePair = (
+  parts: InsideParts,
+  { place, text, whole = false }: Asked<PairRequest>,
+  signal: AbortSignal,
+): Promise<PairAnswer> =>
+  withModel(parts, place, signal, async (model) => {
+    const shape = shapeOf(model);
+    const { parameters, isCausal } = shape;
+    const { left } = readTokens(model, text);
+    const canSearch = isCausal && (!whole || left === 0);
+    return { shape, pair: (canSearch && (await findPair(model, text, { whole, parameters, signal }))) || null };
+  });
 
 /**
  * Maximum number of logits of a forward pass: 64 MiB. The number is limited because the logits are sent between

@@ -134,6 +134,22 @@ export const neighboursSchema = z.strictObject({
 export type NeighboursRequest = z.infer<typeof neighboursSchema>;
 export type NeighboursAnswer = InsideAnswer & Neighbours;
 
+/** POST inside/pair: `PairAnswer`, two texts for `inside/patch`. */
+export const pairSchema = z.strictObject({
+  model,
+  text,
+  /** Whether the clean text must be the whole text. Default: false; it may be any part of the text. */
+  whole: z.boolean().optional(),
+});
+export type PairRequest = z.infer<typeof pairSchema>;
+export interface PairAnswer extends InsideAnswer {
+  /**
+   * Two texts that differ in one token. After them, the model predicts different tokens if there are such texts. Null:
+   * no change of one token was found that changes a prediction, or the text is too long or too short.
+   */
+  readonly pair: { readonly clean: string; readonly corrupted: string } | null;
+}
+
 /** Maximum number of places of one patch request. The model computes two forward passes for each place. */
 export const mostPlaces = 64;
 

@@ -3,8 +3,16 @@ import type { Hono } from "hono";
 import type { z } from "zod";
 import type { Bodies } from "../../http/bodies.ts";
 import { jsonAnswer, readJson } from "../../http/json.ts";
-import { attentionMaps, type InsideParts, lensReadings, neighbours, patches, tokensOf } from "./answers.ts";
-import { attentionSchema, lensSchema, neighboursSchema, patchSchema, tokensSchema } from "./protocol.ts";
+import {
+  attentionMaps,
+  type InsideParts,
+  lensReadings,
+  neighbours,
+  patches,
+  proposePair,
+  tokensOf,
+} from "./answers.ts";
+import { attentionSchema, lensSchema, neighboursSchema, pairSchema, patchSchema, tokensSchema } from "./protocol.ts";
 
 /** Limits for texts, and for lists of layers, heads and places. */
 const body = { maxBytes: 2 ** 21, maxValues: 16_384, maxKeys: 2048 } as const;
@@ -29,5 +37,6 @@ export const addInsideRoutes = (api: Hono, parts: InsideParts & { readonly bodie
   answer("attention", attentionSchema, attentionMaps);
   answer("lens", lensSchema, lensReadings);
   answer("neighbours", neighboursSchema, neighbours);
+  answer("pair", pairSchema, proposePair);
   answer("patch", patchSchema, patches);
 };
