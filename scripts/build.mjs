@@ -2,13 +2,13 @@
 // studio's page. npm starts this script after `npm ci`. The build takes minutes, so the script prints a line at once
 // when a part begins or ends, and lines while a part takes long. The script skips outputs that are up to date, without
 // a line.
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { buildBrowser } from "./build/browser.mjs";
 import { buildCommand } from "./build/command.mjs";
 import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build/common.mjs";
-import { generateKernelHeader } from "./build/kernel-header.mjs";
+import { generateKernelHeader, kernelHeader } from "./build/kernel-header.mjs";
 import { buildNative, execute } from "./build/native.mjs";
 import { openProgress } from "./build/progress.mjs";
 import { buildStarters } from "./build/starters.mjs";
@@ -71,7 +71,7 @@ const buildExamples = async () => {
   return `Examples: built in ${secondsSince(started)}`;
 };
 
-/** This comes before the compilation of C++, because C++ needs the header. */
+/** This comes before the compilation of C++, because C++ needs the header: see `compileKernels`. */
 const buildTypeScriptAndHeader = async (tell) => {
   const built = [await buildTypeScript(tell), await generateKernelHeader()].filter((line) => line !== undefined);
   return built.length === 0 ? undefined : built.join("\n");
@@ -84,6 +84,28 @@ const buildWasm = async (tell) => {
   return undefined;
 };
 
+const headerText = () => {
+  const path = join(root, kernelHeader);
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+};
+
+/**
+ * Compiles the kernels after `header`, the promise of the header. A new clone has a committed header, and nothing is
+ * built yet. So its kernels are compiled at once, while TypeScript is compiled on one core. If the header then changes,
+ * they are compiled again.
+ * @param {() => Promise<void>} compile
+ * @param {Promise<void>} header
+ */
+const compileKernels = async (compile, header) => {
+  const early = headerText();
+  if (early !== undefined && !existsSync(join(root, "build/typescript.stamp"))) {
+    await Promise.all([compile(), header]);
+    if (headerText() === early) return;
+  }
+  await header;
+  await compile();
+};
+
 const main = async () => {
   const missing = ["typescript", "@biomejs/biome", "@yowasp/clang", "node-api-headers", "rolldown", "vite"].filter(
     (name) => !hasPackage(name),
@@ -93,26 +115,30 @@ const main = async () => {
     return;
   }
   const { tell, part, end } = openProgress(console.log);
+  const typeScript = part("TypeScript", buildTypeScriptAndHeader(tell));
+  const native = compileKernels(() => part("native kernels", buildNative(tell)), typeScript);
+  const wasm = compileKernels(() => part("WebAssembly", buildWasm(tell)), typeScript);
   const forBrowser = async () => {
-    await Promise.all([part("WebAssembly", buildWasm(tell)), part("examples", buildExamples())]);
+    await Promise.all([wasm, part("examples", buildExamples())]);
     await part("the library for pages", buildBrowser());
   };
-  const [first] = await Promise.allSettled([part("TypeScript", buildTypeScriptAndHeader(tell))]);
-  const others =
-    first.status === "rejected"
-      ? []
-      : await Promise.allSettled([
-          part("the command", buildCommand()),
-          forBrowser(),
-          part("native kernels", buildNative(tell)),
-          part("the studio", buildStudio()),
-          part("starters", buildStarters()),
-        ]);
-  for (const result of [first, ...others]) {
-    if (result.status === "rejected") {
-      console.error(result.reason.message);
-      process.exitCode = 1;
-    }
+  const others = async () => {
+    await typeScript;
+    const parts = await Promise.allSettled([
+      part("the command", buildCommand()),
+      forBrowser(),
+      part("the studio", buildStudio()),
+      part("starters", buildStarters()),
+    ]);
+    return parts;
+  };
+  const [rest, ...results] = await Promise.allSettled([others(), typeScript, native, wasm]);
+  const all = [...results, ...(rest.status === "fulfilled" ? rest.value : [])];
+  const failures = all.flatMap((result) => (result.status === "rejected" ? [result.reason.message] : []));
+  // A part that waits for a failed part fails with the same error.
+  for (const message of new Set(failures)) {
+    console.error(message);
+    process.exitCode = 1;
   }
   end(process.exitCode === 1);
 };

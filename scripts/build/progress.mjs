@@ -3,7 +3,7 @@
 // them.
 
 /** Seconds between two lines about parts that are still being built. */
-const every = 15;
+const every = 20;
 
 const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(1)} s`;
 

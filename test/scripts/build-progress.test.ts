@@ -23,17 +23,17 @@ const built = (seconds: number, line?: string): Promise<string | undefined> =>
 test("a build names the parts that take long, and its time at the end", async () => {
   const lines: string[] = [];
   const { part, end } = openProgress((line) => lines.push(line));
-  const all = Promise.all([part("one", built(20, "One: built")), part("two", built(40, "Two: built"))]);
-  await vi.advanceTimersByTimeAsync(40_000);
+  const all = Promise.all([part("one", built(30, "One: built")), part("two", built(50, "Two: built"))]);
+  await vi.advanceTimersByTimeAsync(50_000);
   await all;
   end(false);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(lines).toEqual([
-    "foretoken: still building one, two, after 15.0 s",
+    "foretoken: still building one, two, after 20.0 s",
     "One: built",
-    "foretoken: still building two, after 30.0 s",
+    "foretoken: still building two, after 40.0 s",
     "Two: built",
-    "foretoken: the build ended after 40.0 s",
+    "foretoken: the build ended after 50.0 s",
   ]);
 });
 
@@ -42,9 +42,9 @@ test("a part that fails is no longer named, and the last line says so", async ()
   const { tell, part, end } = openProgress((line) => lines.push(line));
   tell("One: compiling");
   await expect(part("one", Promise.reject(new Error("broken")))).rejects.toThrow("broken");
-  await vi.advanceTimersByTimeAsync(20_000);
+  await vi.advanceTimersByTimeAsync(10_000);
   end(true);
-  expect(lines).toEqual(["One: compiling", "foretoken: the build failed after 20.0 s"]);
+  expect(lines).toEqual(["One: compiling", "foretoken: the build failed after 10.0 s"]);
 });
 
 test("where everything is up to date, nothing is said", async () => {
