@@ -2,8 +2,8 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import type { RunConfig } from "./config.ts";
 
 /**
- * The course's small GPT: 824,832 parameters with a vocabulary of 65 characters. Q, K, V and the head have no bias, the
- * head is untied, dropout is 0.1, and Adam has a constant learning rate of 3e-4.
+ * The small GPT of a course on building a language model: 824,832 parameters with a vocabulary of 65 characters. Q, K,
+ * V and the head have no bias, the head is untied, dropout is 0.1, and Adam has a constant learning rate of 3e-4.
  */
 const book: RunConfig = {
   tokenizer: defaultTokenizer,

@@ -121,22 +121,52 @@ const proseWithin = 2 ** 16;
 /** The shortest line that counts as prose. Titles of chapters are shorter. */
 const proseLength = 40;
 
+const roman = "m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})";
+const counted =
+  "\\d+|one|two|three|four|five|six|seven|eight|nine|ten|(?:the )?(?:first|second|third|fourth|fifth|last)";
+const parts = "act|scene|chapter|book|part|canto|sonnet|stanza|volume|section|letter";
+/** A number and nothing else: "II.", "xiv", "3". */
+const isNumber = new RegExp(`^(?=\\S)(?:${roman}|\\d+)[.:)]?\\s*$`, "iu");
+/** A part and its number: "Act I", "scene ii. A street". */
+const isPart = new RegExp(`^(?:${parts})\\s+(?=\\S)(?:${counted}|${roman})(?<after>\\s*$|[.,:;–—-]|\\s)`, "iu");
+const isOpening = /^(?:prologue|epilogue|preface|introduction|contents|dramatis person(?:ae|æ))[.:]?\s*$/iu;
+
 /**
- * A prompt that fits a text: its first word, or the first words of its prose if the text begins with a heading. A
- * heading is a line with capitals only. A name and a colon, as in a play, is no heading.
+ * Whether a line is a heading: capitals only, a number, or a part of a book or play. A name and a colon, as in a play, is
+ * no heading.
+ */
+const isHeading = (line: string): boolean => {
+  if (isNumber.test(line) || isOpening.test(line)) return true;
+  // A sentence may begin in the same way, without punctuation after the number: "Part one of the story was told".
+  const after = isPart.exec(line)?.groups?.after;
+  if (after !== undefined && (after.trim() !== "" || line.length < proseLength)) return true;
+  return /^[^\p{Ll}\p{Lo}]*\p{Lu}[^\p{Ll}\p{Lo}]*$/u.test(line) && !/:\s*$/u.test(line);
+};
+
+/** The first words of a line, at most 24 characters long. Undefined if the first word is longer. */
+const firstWords = (line: string): string | undefined =>
+  [/^(?:\S+\s+){2}\S+/u, /^\S+\s+\S+/u, /^\S+/u]
+    .map((form) => form.exec(line)?.[0] ?? "")
+    .find((opening) => opening !== "" && opening.length <= 24);
+
+/**
+ * A prompt that fits a text: its first word, or the first words of its prose if the text begins with a heading. If no
+ * line is as long as a line of prose, two neighbouring lines of at least three words count as verse.
  */
 export const openingWords = (text: string): string => {
   const first = firstWord(text);
   const beginning = text.slice(0, proseWithin);
   const at = Math.max(0, beginning.indexOf(first));
-  const line = /^[^\r\n]*/u.exec(beginning.slice(at))?.[0] ?? "";
-  if (!/^[^\p{Ll}\p{Lo}]*\p{Lu}[^\p{Ll}\p{Lo}]*$/u.test(line) || /:\s*$/u.test(line)) return first;
-  for (const [, prose = ""] of beginning.matchAll(/^[ \t]*((?:\p{Lu}?\p{Ll}|\p{Lu}[ '’])[^\r\n]*)$/gmu)) {
-    // A line may begin with a single capital: "I was born", "A ship". A line with capitals only is a heading.
-    if (!/\p{Ll}/u.test(prose)) continue;
-    if (prose.length < proseLength || !/^(?:\S+\s+){4}\S/u.test(prose)) continue;
-    const openings = [/^(?:\S+\s+){2}\S+/u, /^\S+\s+\S+/u, /^\S+/u].map((form) => form.exec(prose)?.[0] ?? "");
-    return openings.find((opening) => opening.length <= 24) ?? first;
+  if (!isHeading(/^[^\r\n]*/u.exec(beginning.slice(at))?.[0] ?? "")) return first;
+  let before: { readonly line: string; readonly end: number } | undefined;
+  let verse: string | undefined;
+  // A line may begin with a single capital: "I was born", "A ship". A line with capitals only is a heading.
+  for (const match of beginning.matchAll(/^[ \t]*((?:\p{Lu}?\p{Ll}|\p{Lu}[ '’])[^\r\n]*)$/gmu)) {
+    const [whole, line = ""] = match;
+    if (!/\p{Ll}/u.test(line) || isHeading(line) || !/^(?:\S+\s+){2}\S/u.test(line)) continue;
+    if (line.length >= proseLength && /^(?:\S+\s+){4}\S/u.test(line)) return firstWords(line) ?? first;
+    if (before?.end === match.index - 1) verse ??= firstWords(before.line);
+    before = { line, end: match.index + whole.length };
   }
-  return first;
+  return verse ?? first;
 };

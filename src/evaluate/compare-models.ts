@@ -9,6 +9,7 @@ import {
   checkWhole,
 } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
+import { yieldToHost } from "../core/system/yield.ts";
 import { show } from "../core/text/show.ts";
 import { generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
@@ -102,10 +103,14 @@ const continued = async (
   const all = [...ids];
   if (lm.tokenizer.kind !== "none") {
     const options = { prompt: ids, maxNewTokens, temperature: 0, signal };
-    for await (const event of generate(lm, options)) if (event.type === "token") all.push(event.id);
+    for await (const event of generate(lm, options)) {
+      if (event.type === "token") all.push(event.id);
+      await yieldToHost();
+    }
     return all;
   }
   for (let i = 0; i < maxNewTokens; i++) {
+    await yieldToHost();
     signal?.throwIfAborted();
     const { data, shape } = await lm.logits(all);
     const { id } = bestOf(data, all.length - 1, shape[1]);
@@ -124,7 +129,10 @@ const comparePrompt = async (
 ): Promise<{ readonly largest: number; readonly difference: Omit<GreedyDifference, "prompt"> | undefined }> => {
   const ids = await continued(one, prompt, maxNewTokens, signal);
   signal?.throwIfAborted();
-  const [first, second] = [await one.logits(ids), await other.logits(ids)];
+  const first = await one.logits(ids);
+  await yieldToHost();
+  signal?.throwIfAborted();
+  const second = await other.logits(ids);
   const width = first.shape[1];
   let largest = 0;
   // The result is NaN if a logit is NaN. Otherwise a damaged logit could look like a small difference.

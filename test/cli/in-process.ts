@@ -11,6 +11,8 @@ import type { Running } from "./cli.ts";
 export interface RunningHere extends Running {
   /** A file or a device for standard output. Default: the result contains the output. */
   readonly output?: string;
+  /** Like `onOutput`, for standard error. */
+  readonly onNotice?: Running["onOutput"];
 }
 
 /** Thrown by `exit`, so that the code after the call is not executed, as in a process that ends. */
@@ -39,7 +41,7 @@ const withEnv = (env: Readonly<Record<string, string>>): (() => void) => {
 
 const run = async (
   work: () => Promise<number>,
-  { cwd, onOutput, env = {}, input = "", output }: RunningHere,
+  { cwd, onOutput, onNotice, env = {}, input = "", output }: RunningHere,
 ): Promise<Outcome> => {
   const folder = process.cwd();
   const putBack = withEnv({ LC_ALL: "C.UTF-8", ...env });
@@ -73,6 +75,7 @@ const run = async (
     stdout: file === undefined ? toOutput : Object.assign(toOutput, { fd: file }),
     stderr: textTo((text) => {
       stderr += text;
+      onNotice?.(stderr, kill);
     }),
   };
   const end = (): Outcome => {

@@ -114,8 +114,11 @@ test("overwrites no file that it has not written", async () => {
   await writeFile(join(cwd, "mine.csv"), `${head}\nmy,notes,1,2\n`);
   expect((await cli(["plot", "runs/one", "--csv", "--out", "mine.csv"], { cwd })).status).toBe(2);
   expect(await read("mine.csv")).toBe(`${head}\nmy,notes,1,2\n`);
-  expect((await cli(["plot", "runs/one", "--out", "no/where.svg"], { cwd })).stderr).toMatch(
-    /^foretoken: --out: must be a new file.*got no\/where\.svg: ENOENT; try .*\n$/u,
+  expect((await cli(["plot", "runs/one", "--csv", "--out", "no/where.csv"], { cwd })).stderr).toBe(
+    "foretoken: --out: must be in an existing folder; got no/where.csv; try mkdir -p no\n",
+  );
+  expect((await cli(["plot", "runs/one", "--csv", "no/where.csv"], { cwd })).stderr).toBe(
+    "foretoken: <run...>: must be folders of runs; got no/where.csv; try --out no/where.csv for the name of the result\n",
   );
 });
 

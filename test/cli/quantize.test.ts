@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { modelWithText } from "../support/peft.ts";
-import { cli, jsonLines, tree, workplace } from "./cli.ts";
+import { cli, jsonLines, tinyWith, tree, workplace } from "./cli.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -10,9 +10,11 @@ let cwd: string;
 let remove: () => Promise<void>;
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
+  await cli(["train", ...tinyWith("--out", "runs/notes")], { cwd });
   await modelWithText("llama3", join(cwd, "base"));
   await writeFile(join(cwd, "text.txt"), "0123456789:;<=>".repeat(60));
   await writeFile(join(cwd, "short.txt"), "0123456789");
+  await writeFile(join(cwd, "odd.txt"), `${"It sat.\n".repeat(99)}It sät.\n`);
   await writeFile(join(cwd, "chat.jsonl"), '{"text": "0123"}\n');
 });
 afterAll(() => remove());
@@ -70,6 +72,16 @@ describe("quantize", () => {
     const json = await run("base", ...on, "--out", "again.json.gguf", "--json");
     expect(jsonLines(json.stdout)[0]).toMatchObject({ calibration: { matrices: expect.any(Number), without: [] } });
     expect(await readFile(join(cwd, "again.json.gguf"), "latin1")).toBe(calibrated);
+  });
+
+  test("advises another text for characters that the model does not know", async () => {
+    const { status, stderr } = await cli(["quantize", "runs/notes", "--data", "odd.txt", "--backend", "reference"], {
+      cwd,
+    });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/got "ä" .*line 100.*; try a text without this character, or a model/u);
+    expect(stderr).not.toContain("--unknown");
+    expect(tree(cwd).filter((name) => name.includes("notes-"))).toEqual([]);
   });
 
   test("never replaces a file that is no GGUF file, such as the text that it reads", async () => {

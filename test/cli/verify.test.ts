@@ -56,6 +56,17 @@ describe("verify", () => {
     expect((forms as readonly Record<string, unknown>[])[0]?.bitsPerByte).toBe(bitsPerByte);
   });
 
+  test("names the line of the file that has a character which the model does not know, and what to do", async () => {
+    await writeFile(join(cwd, "odd.txt"), `${"It sat.\n".repeat(99)}It sät.\n`);
+    const { status, stderr } = await cli(["verify", "runs/notes", "whole.gguf", "--data", "odd.txt", ...small], {
+      cwd,
+    });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /^foretoken: odd\.txt: every character must .*; got "ä" \(U\+00E4\) at .*line 100.*; try a text without this character, or a model/u,
+    );
+  });
+
   test("compares an adapter alone and merged with model and adapter, on drawn tokens where there is no text", async () => {
     await ok("export", "adapter", "--base", "base", "--format", "gguf", "--adapter-only", "--out", "lora.gguf");
     await ok("export", "adapter", "--base", "base", "--format", "gguf", "--out", "merged.gguf");

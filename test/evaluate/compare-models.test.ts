@@ -197,5 +197,9 @@ describe("compareModels", () => {
     await wide.close();
     const signal = AbortSignal.abort(new Error("enough"));
     await expect(compareModels(one, same, { prompts: ["a"], signal })).rejects.toThrow("enough");
+    // As Ctrl-C does, this aborts between two tasks of the event loop.
+    const later = new AbortController();
+    setImmediate(() => later.abort(new Error("enough now")));
+    await expect(compareModels(one, same, { prompts: ["a"], signal: later.signal })).rejects.toThrow("enough now");
   });
 });

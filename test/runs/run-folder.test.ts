@@ -225,15 +225,17 @@ describe("a run's own page", () => {
     expect(await read(out, "README.md")).toBe(await read(runs, "whole", "README.md"));
   });
 
-  it("shows the name of a text in one line, whatever characters are in it", () => {
-    const page = runReadme(newStory(false), {
+  it("shows control characters of the text's name and of the prompt as escapes", () => {
+    const page = runReadme(newStory(true), {
       config: resolveConfig("book", []),
       corpus: "a\n\u001b[31mb",
-      prompt: "a",
+      prompt: "\u001b[1mIt's\n",
       keepLast: 1,
     });
-    expect(page).toContain("# A language model of a [31mb\n");
-    expect(page).toContain("| text | a [31mb |");
+    expect(page).toContain("# A language model of a\\n\\u001b[31mb\n");
+    expect(page).toContain("| text | a\\n\\u001b[31mb |");
+    expect(page).toContain(String.raw`npx foretoken generate . --prompt $'\033[1mIt\'s\\n'`);
+    expect(page).not.toMatch(/[^\P{Cc}\n]/u);
   });
 
   it("is left alone where its owner has made it another", async () => {

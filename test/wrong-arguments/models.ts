@@ -221,7 +221,7 @@ const fileCases = (setup: Setup): readonly Case[] => [
     call: foretoken.saveMerged,
     allows: isNoNewPath,
   },
-  ...optionCases("saveMerged", ["base", "baseCheck", "dtype", "onNotice", "onProgress"], (wrong) =>
+  ...optionCases("saveMerged", ["base", "baseCheck", "dtype", "signal", "onNotice", "onProgress"], (wrong) =>
     foretoken.saveMerged(setup.newPath(), setup.adapter, wrong),
   ),
   {

@@ -26,7 +26,7 @@ import {
 } from "../model/checkpoint-path.ts";
 import { nameOfModel, newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
-import { onInterrupt } from "../process/interrupt.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
@@ -155,7 +155,7 @@ const runExport = async (named: string, flags: ExportFlags): Promise<void> => {
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));
-    host.exitCode = interrupt.status();
+    endStopped(interrupt, "nothing was written");
   } finally {
     interrupt.release();
   }

@@ -15,7 +15,8 @@ import {
 } from "../model/checkpoint-path.ts";
 import { newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
-import { writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
 
@@ -70,6 +71,8 @@ const runMerge = async (
   { base, baseCheck, dtype, weights, json, ...rest }: MergeFlags,
 ): Promise<void> => {
   const out = newPlace(named, "-merged", "", rest.out);
+  const interrupt = onInterrupt(() => {});
+  onOutputEnd(interrupt.abort);
   const line = progressLine(json === true);
   const onNotice = (notice: string): void => {
     line.clear();
@@ -79,6 +82,7 @@ const runMerge = async (
     const adapter = await adapterToMerge(named, weights, onNotice);
     const merged = await saveMerged(out, adapter, {
       ...{ dtype, baseCheck, base: base === undefined ? undefined : await modelDirectory(base) },
+      signal: interrupt.signal,
       onNotice,
       onProgress: (bytes, all) => line.update(`reading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`),
     });
@@ -93,7 +97,10 @@ const runMerge = async (
     writeOut(`${lossInWords(dtype, apart)}\n`);
   } catch (error) {
     line.clear();
-    throw inModelFlags(error);
+    if (!interrupt.signal.aborted) throw inModelFlags(error);
+    endStopped(interrupt, "nothing was written");
+  } finally {
+    interrupt.release();
   }
 };
 

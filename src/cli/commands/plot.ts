@@ -1,10 +1,11 @@
+import { statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { basename, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { openRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
-import { quoteWord } from "../../core/text/shell-word.ts";
+import { quotePath, quoteWord } from "../../core/text/shell-word.ts";
 import { replaceFile } from "../../io/files.node.ts";
 import { isOurCsv, runsCsv } from "../../plot/csv.ts";
 import { type MetricName, metricNames, type XName, xNames } from "../../plot/curves.ts";
@@ -107,11 +108,35 @@ const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promis
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === undefined) throw error;
+    if (code === "ENOENT") {
+      throw new ConfigError({
+        where: "--out",
+        must: "must be in an existing folder",
+        got: quoteWord(path),
+        hint: `mkdir -p ${quotePath(dirname(path))}`,
+        cause: error,
+      });
+    }
     throw refused(`: ${code}`, error);
   }
 };
 
+/** @throws ConfigError for a file's name among the runs, because --csv takes no name. */
+const checkNoFile = (paths: readonly string[]): void => {
+  const file = paths.find(
+    (path) => /\.(?:csv|svg)$/iu.test(path) && statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true,
+  );
+  if (file === undefined) return;
+  throw new ConfigError({
+    where: "<run...>",
+    must: "must be folders of runs",
+    got: quoteWord(file),
+    hint: `--out ${quotePath(file)} for the name of the result`,
+  });
+};
+
 const runPlot = async (paths: readonly string[], { out, csv, ...options }: PlotFlags): Promise<void> => {
+  checkNoFile(paths);
   const { runs, drawn } = await openRuns("plot", paths);
   if (options.metric === "loss" && comparableRuns(runs).length > 1) {
     writeNotice("these runs have different texts or tokenizers, so their losses per token cannot be compared");

@@ -21,13 +21,13 @@ import {
   parsePath,
   type RunningFlags,
 } from "../flags/flags.ts";
-import { inFlags } from "../flags/option-names.ts";
+import { inFlags, unknownHint } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, loadNamed, modelDirectory, modelPlaces } from "../model/checkpoint-path.ts";
 import { windowsInWords } from "../model/measured-text.ts";
 import { nameOfModel, newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
-import { onInterrupt } from "../process/interrupt.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { type ProgressLine, progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
@@ -170,6 +170,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     line.clear();
     writeNotice(text);
   };
+  let isWritten = false;
   try {
     const model = await modelDirectory(named);
     if (flags.data !== undefined) await checkBoth(model, file, overwrite);
@@ -195,6 +196,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
           `${phase === "read" ? "reading" : "writing"} ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`,
         ),
     });
+    isWritten = true;
     const after = await meter?.measure(file);
     line.clear();
     const losses = before === undefined || after === undefined ? undefined : { before, after };
@@ -220,8 +222,8 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     if (losses !== undefined) writeOut(lossText(losses, meter?.measured() ?? ""));
   } catch (error) {
     line.clear();
-    if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));
-    host.exitCode = interrupt.status();
+    if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error), [unknownHint]);
+    endStopped(interrupt, isWritten ? `${file} is complete, but its loss was not measured` : "nothing was written");
   } finally {
     interrupt.release();
   }

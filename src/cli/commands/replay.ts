@@ -62,7 +62,7 @@ const resultText = (record: FlightRecord, { measured, tensor, reproduced }: Repl
     title(record),
     ...rows.map((cells) =>
       cells
-        .map((cell) => padRight(cell, 22))
+        .map((cell) => padRight(oneLine(cell), 22))
         .join("")
         .trimEnd(),
     ),

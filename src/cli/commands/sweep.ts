@@ -164,7 +164,7 @@ const trainAll = async (
     } else if (event.type === "run") {
       done++;
       const { setting, seed, natsPerCharacter, failure } = event;
-      if (failure !== null) say(`setting ${setting}, seed ${seed} failed: ${failure}`);
+      if (failure !== null) say(`setting ${setting}, seed ${seed} failed: ${printableName(failure)}`);
       else
         line.update(
           `${done} of ${runs} runs; setting ${setting}, seed ${seed}: ${natsPerCharacter?.toFixed(4)} nats per character`,

@@ -14,7 +14,7 @@ import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { type VerifiedForm, verifyTable } from "../display/texts/verify-table.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import { addRunningFlags, parseInteger, parsePath, type RunningFlags } from "../flags/flags.ts";
-import { inFlags } from "../flags/option-names.ts";
+import { inFlags, unknownHint } from "../flags/option-names.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import {
@@ -27,7 +27,7 @@ import {
 import { promptsOf, type TextToVerify, textToVerify } from "../model/verify-prompts.ts";
 import { exitStatus } from "../process/exit-status.ts";
 import { host } from "../process/host.ts";
-import { onInterrupt } from "../process/interrupt.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { type ProgressLine, progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
@@ -179,7 +179,7 @@ const verifyForms = async (
   for (const form of (await Promise.all(files.map(formsOf))).flat()) {
     const { file } = form;
     const outcome = await verifyForm(form, model, comparison).catch((error: unknown) => {
-      const told = aboutFile(file, inFlags(inModelFlags(error)));
+      const told = aboutFile(file, inFlags(inModelFlags(error), [unknownHint]));
       if (told instanceof ForetokenError && !comparison.signal.aborted) return { file, error: told };
       throw error;
     });
@@ -232,8 +232,9 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
     const text = await textToVerify(place, flags.data);
     const comparison = await comparisonOf(flags, text, line, interrupt.signal);
     lm = await comparison.open(place, parts);
-    const prompts = promptsOf(lm, text?.corpus, flags.promptCount);
+    // First, because the measurement's error for an unknown character names the line of the file.
     const bitsPerByte = await comparison.measure(lm, named);
+    const prompts = promptsOf(lm, text?.corpus, flags.promptCount);
     const contextLength = comparison.windowOf(lm.model.config.contextLength);
     const baseOf = async (): Promise<string> => {
       const source = await openSource(place, { ...parts, baseCheck }, "loadPretrained");
@@ -245,8 +246,8 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
     report(named, { bitsPerByte, contextLength }, text?.corpus, outcomes, json);
   } catch (error) {
     line.clear();
-    if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));
-    host.exitCode = interrupt.status();
+    if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error), [unknownHint]);
+    endStopped(interrupt, "the comparison is not complete");
   } finally {
     interrupt.release();
     await lm?.close();

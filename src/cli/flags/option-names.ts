@@ -36,6 +36,9 @@ const inHint =
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
+/** The hint for characters that the model lacks, in commands without `--unknown`. */
+export const unknownHint = ['unknown: "skip"', "a text without this character"] as const;
+
 /**
  * Rewrites an error of the library for the command line: option names become flags.
  * @param ownHints parts of hints, and what this command says instead.

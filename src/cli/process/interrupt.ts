@@ -1,4 +1,5 @@
 import { host } from "./host.ts";
+import { writeNotice } from "./output.ts";
 
 /** Turns Ctrl-C, SIGTERM and a closed terminal into an AbortSignal. */
 export interface Interrupt {
@@ -51,4 +52,14 @@ export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => v
       for (const signal of signals) host.off(signal, handle);
     },
   };
+};
+
+/**
+ * Ends a command whose work was aborted: sets the exit status, and says that a signal stopped the command. If only the
+ * reader of standard output went away, nothing is said.
+ * @param left what the command leaves behind, for example "nothing was written".
+ */
+export const endStopped = (interrupt: Interrupt, left: string): void => {
+  host.exitCode = interrupt.status();
+  if (interrupt.status() !== undefined) writeNotice(`stopped: ${left}`);
 };

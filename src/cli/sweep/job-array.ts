@@ -91,6 +91,7 @@ export const trainTask = async (
   const event = await trainSingleRun(config, options, number);
   if (json) return writeJson(event);
   const { setting, seed, natsPerCharacter, failure } = event;
-  const told = failure === null ? `${natsPerCharacter?.toFixed(4)} nats per character` : `failed: ${failure}`;
+  const told =
+    failure === null ? `${natsPerCharacter?.toFixed(4)} nats per character` : `failed: ${printableName(failure)}`;
   writeOut(`run ${number}, setting ${setting}, seed ${seed}: ${told}\n`);
 };

@@ -1,5 +1,12 @@
 /** Merges a model and its adapter into one model on disk. */
-import { checkCallback, checkChoice, checkKeys, checkName, checkPath } from "../../core/checks/check-arguments.ts";
+import {
+  checkCallback,
+  checkChoice,
+  checkKeys,
+  checkName,
+  checkPath,
+  checkSignal,
+} from "../../core/checks/check-arguments.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { writeDirectory } from "../export/directory.node.ts";
 import { checkSource, type MergeBase, openAdapted } from "../export/source.node.ts";
@@ -13,6 +20,8 @@ export interface MergeOptions extends MergeBase {
    * loses part of what the adapter learned.
    */
   readonly dtype?: ProductDType | undefined;
+  /** Cancels the work; then nothing is written. Default: none. */
+  readonly signal?: AbortSignal | undefined;
   /**
    * Gets one line for the user, for example that files are not checked. If it returns a promise, the promise is
    * awaited.
@@ -53,15 +62,17 @@ export const saveMerged = async (directory: string, adapter: string, options: Me
   const where = "saveMerged";
   checkPath(`${where}: directory`, directory);
   checkName(`${where}: adapter`, adapter);
-  checkKeys(where, options, ["base", "baseCheck", "dtype", "onNotice", "onProgress"]);
+  checkKeys(where, options, ["base", "baseCheck", "dtype", "signal", "onNotice", "onProgress"]);
   checkSource(where, options);
   checkChoice(`${where}: dtype`, options.dtype, ["float32", "bfloat16"]);
+  checkSignal(`${where}: signal`, options.signal);
   checkCallback(`${where}: onNotice`, options.onNotice);
   checkCallback(`${where}: onProgress`, options.onProgress);
-  const { dtype, onProgress, ...asked } = options;
+  const { dtype, signal, onProgress, ...asked } = options;
   const source = await openAdapted(adapter, { ...asked, onFetch: onProgress });
   try {
-    const { parameters } = await writeDirectory(directory, source, { where, dtype, replace: true, onRead: onProgress });
+    const writing = { where, dtype, replace: true, signal, onRead: onProgress };
+    const { parameters } = await writeDirectory(directory, source, writing);
     return { base: source.base.servedFrom(), parameters };
   } finally {
     await source.close();

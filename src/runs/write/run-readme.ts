@@ -3,6 +3,8 @@ import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { extensionParts, extensionWord } from "../../config/extend.ts";
 import { longerSteps, stepsInVain } from "../../config/longer-steps.ts";
 import { presetOf } from "../../config/preset-of.ts";
+import { controls, oneLine } from "../../core/text/one-line.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import type { RowKind } from "../../data/rows.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
@@ -178,10 +180,11 @@ const plan = ({ model, train }: RunConfig): string => {
 
 /**
  * Quotes a word of a command so that every shell accepts it. Line ends and tabs become the escapes that the command
- * accepts.
+ * accepts. Other control characters become escapes of POSIX shells, so that the page has no control characters.
  */
 const quoted = (prompt: string): string => {
   const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+  if (text.search(controls) >= 0) return quoteWord(text);
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
@@ -194,7 +197,7 @@ const origin = (
   initFrom: string | undefined,
 ): readonly (readonly [what: string, fact: string])[] => {
   if (initFrom === undefined) return [];
-  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their path and hash`;
+  const weights = `weights of ${oneLine(endOf(initFrom))}; \`run.json\` has their path and hash`;
   if (lora === undefined) return [["started from", weights]];
   const size = plural(loraLayout(model, lora).count, "parameter");
   return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, on the ${weights}`]];
@@ -220,7 +223,7 @@ const teaching = (
   teachers: readonly string[] = [],
 ): readonly (readonly [what: string, fact: string])[] => {
   if (teacher === undefined || teachers.length === 0) return [];
-  const names = teachers.map((place) => inOneLine(endOf(place))).join(", ");
+  const names = teachers.map((place) => oneLine(endOf(place))).join(", ");
   const mix = `weight ${teacher.weight}, temperature ${teacher.temperature}`;
   return [["learned from", `the text and ${names} (${mix}); \`run.json\` has their paths and hashes`]];
 };
@@ -382,12 +385,9 @@ tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
 /** Mark of a page that Foretoken may overwrite. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
-/** Removes line ends and terminal codes from a file's name. */
-const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
-
 /** Makes the Markdown page that explains a run's folder, from the configuration and the events only. */
 export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
-  const subject = { ...given, corpus: inOneLine(given.corpus) };
+  const subject = { ...given, corpus: oneLine(given.corpus) };
   const sh = commands(story, subject);
   const { config } = subject;
   const packageName = config.lora === undefined ? "transformers" : "peft";

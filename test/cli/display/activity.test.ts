@@ -44,6 +44,7 @@ test("from the last step to the end the display says it in place of the time tha
     return liveFrame(figures.stateOf(record), 120, 24, style(true)).slice(-2).join("\n");
   };
   shown(record.start);
+  expect(shown(step(8))).not.toContain("left");
   expect(shown(step(9))).toMatch(/90% · \d+:\d\d left/u);
   for (const [one, words] of [
     [step(10), "measuring on the held-out text…"],

@@ -1,5 +1,5 @@
 import type { StartEvent } from "../../../runs/events.ts";
-import { median, secondsToEnd } from "../../../runs/time-left.ts";
+import { forwardSeconds, measuredAtOnce, median, secondsToEnd } from "../../../runs/time-left.ts";
 
 const recent = 50;
 
@@ -16,7 +16,10 @@ export interface Pace {
   measured(now: number): void;
   /** Median over recent steps. */
   tokensPerSecond(): number | undefined;
-  /** Time for the remaining steps and evaluations. Undefined before the first measurement. */
+  /**
+   * Time for the remaining steps and evaluations. Undefined before the second step, because the first step of a process
+   * takes much longer than the others.
+   */
   secondsLeft(): number | undefined;
 }
 
@@ -32,7 +35,7 @@ export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, s
   return {
     step(step, tokensPerSecond, now) {
       keepRecent(speeds, tokensPerSecond);
-      keepRecent(stepTimes, now - last);
+      if (done > firstStep) keepRecent(stepTimes, now - last);
       if (measuring > 0) keepRecent(evalTimes, measuring);
       measuring = 0;
       done = step;
@@ -46,7 +49,9 @@ export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, s
     secondsLeft() {
       const stepSeconds = median(stepTimes);
       if (stepSeconds === undefined) return undefined;
-      const evalSeconds = median(evalTimes) ?? (measuring > 0 ? measuring : undefined);
+      // Early steps are slow, and a long text would multiply their time. So the fastest step gives the first estimate.
+      const estimated = forwardSeconds(config, Math.min(...stepTimes), measuredAtOnce(config) * valTokens);
+      const evalSeconds = median(evalTimes) ?? (measuring > 0 ? measuring : estimated);
       return secondsToEnd(config, { step: done, stepSeconds, evalSeconds, valTokens });
     },
   };
