@@ -33,10 +33,10 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"geluForward", 2, 2, 0, 0},
     {"geluBackward", 3, 2, 0, 0},
     {"dropout", 2, 6, 1, 0b11},
-    {"swigluForward", 2, 2, 0, 0b10},
-    {"swigluBackward", 3, 2, 0, 0b110},
-    {"gegluForward", 2, 3, 0, 0b10},
-    {"gegluBackward", 3, 3, 0, 0b110},
+    {"swigluForward", 2, 2, 0, 0b11},
+    {"swigluBackward", 3, 2, 0, 0b111},
+    {"gegluForward", 2, 3, 0, 0b11},
+    {"gegluBackward", 3, 3, 0, 0b111},
     {"relu2Forward", 2, 1, 0, 0b10},
     {"relu2Backward", 3, 1, 0, 0b110},
     {"embeddingForward", 5, 6, 1, 0b00110},
@@ -533,7 +533,7 @@ struct DropoutArgs {
 struct SwigluForwardArgs {
   static constexpr int kIndex = 12;
 
-  Buffer<const float> x;
+  ActivationBuffer<const float> x;
   ActivationBuffer<float> y;
   int64_t rows;
   int64_t hidden;
@@ -543,7 +543,7 @@ struct SwigluForwardArgs {
   template <typename Call>
   __attribute__((always_inline)) static SwigluForwardArgs of(const Call& call) {
     return {
-        .x = Buffer<const float>(call.buffer(0)),
+        .x = ActivationBuffer<const float>(call.buffer(0)),
         .y = ActivationBuffer<float>(call.buffer(1)),
         .rows = call.ints[0],
         .hidden = call.ints[1],
@@ -568,7 +568,7 @@ struct SwigluForwardArgs {
 struct SwigluBackwardArgs {
   static constexpr int kIndex = 13;
 
-  Buffer<const float> x;
+  ActivationBuffer<const float> x;
   ActivationBuffer<const float> dy;
   ActivationBuffer<float> dx;
   int64_t rows;
@@ -579,7 +579,7 @@ struct SwigluBackwardArgs {
   template <typename Call>
   __attribute__((always_inline)) static SwigluBackwardArgs of(const Call& call) {
     return {
-        .x = Buffer<const float>(call.buffer(0)),
+        .x = ActivationBuffer<const float>(call.buffer(0)),
         .dy = ActivationBuffer<const float>(call.buffer(1)),
         .dx = ActivationBuffer<float>(call.buffer(2)),
         .rows = call.ints[0],
@@ -606,7 +606,7 @@ struct SwigluBackwardArgs {
 struct GegluForwardArgs {
   static constexpr int kIndex = 14;
 
-  Buffer<const float> x;
+  ActivationBuffer<const float> x;
   ActivationBuffer<float> y;
   int64_t rows;
   int64_t hidden;
@@ -617,7 +617,7 @@ struct GegluForwardArgs {
   template <typename Call>
   __attribute__((always_inline)) static GegluForwardArgs of(const Call& call) {
     return {
-        .x = Buffer<const float>(call.buffer(0)),
+        .x = ActivationBuffer<const float>(call.buffer(0)),
         .y = ActivationBuffer<float>(call.buffer(1)),
         .rows = call.ints[0],
         .hidden = call.ints[1],
@@ -644,7 +644,7 @@ struct GegluForwardArgs {
 struct GegluBackwardArgs {
   static constexpr int kIndex = 15;
 
-  Buffer<const float> x;
+  ActivationBuffer<const float> x;
   ActivationBuffer<const float> dy;
   ActivationBuffer<float> dx;
   int64_t rows;
@@ -656,7 +656,7 @@ struct GegluBackwardArgs {
   template <typename Call>
   __attribute__((always_inline)) static GegluBackwardArgs of(const Call& call) {
     return {
-        .x = Buffer<const float>(call.buffer(0)),
+        .x = ActivationBuffer<const float>(call.buffer(0)),
         .dy = ActivationBuffer<const float>(call.buffer(1)),
         .dx = ActivationBuffer<float>(call.buffer(2)),
         .rows = call.ints[0],
@@ -1150,7 +1150,7 @@ struct RotaryBackwardArgs {
   static constexpr int kIndex = 25;
 
   ActivationBuffer<const float> dy;
-  Buffer<const float> x;
+  OptionalBuffer<const float> x;
   OptionalBuffer<const float> gammaQ;
   OptionalBuffer<const float> gammaK;
   Buffer<const float> cos;
@@ -1176,7 +1176,7 @@ struct RotaryBackwardArgs {
   __attribute__((always_inline)) static RotaryBackwardArgs of(const Call& call) {
     return {
         .dy = ActivationBuffer<const float>(call.buffer(0)),
-        .x = Buffer<const float>(call.buffer(1)),
+        .x = OptionalBuffer<const float>(call.buffer(1)),
         .gammaQ = OptionalBuffer<const float>(call.buffer(2)),
         .gammaK = OptionalBuffer<const float>(call.buffer(3)),
         .cos = Buffer<const float>(call.buffer(4)),

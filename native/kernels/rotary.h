@@ -184,8 +184,9 @@ template <typename T, typename U>
 FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U* dx, int64_t begin, int64_t end,
                                   float* partial, int64_t scaleWidth) {
   const RotaryRows a(args);
-  const float* x = args.x;
-  const float* gammas[2] = {args.gammaQ.orNull(), args.gammaK.orNull()};
+  const float* x = args.x.orNull();
+  const bool normed = x != nullptr;
+  const float* gammas[2] = {normed ? args.gammaQ.orNull() : nullptr, normed ? args.gammaK.orNull() : nullptr};
   const float* rstds = args.rstd;
   const float inverseSize = 1.0f / static_cast<float>(a.headDim);
   const int64_t half = a.half;
@@ -195,7 +196,7 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U
     const auto headOf = [=](int64_t h) {
       const int64_t at = r * a.width + h * a.headDim;
       const float* gamma = gammas[a.part(h)];
-      return HeadBack<T>{dy + at, x + at, gamma == nullptr ? nullptr : gamma + a.scales(h), cosine, sine,
+      return HeadBack<T>{dy + at, normed ? x + at : nullptr, gamma == nullptr ? nullptr : gamma + a.scales(h), cosine, sine,
                          rstds[r * a.rotated + h], half, a.headDim};
     };
     float mean = 0.0f;
@@ -243,7 +244,7 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U
 template <typename T, typename U>
 FT_INLINE void rotaryBackwardOf(const RotaryBackwardArgs& args, Pool& pool, const T* dy, U* dx) {
   const RotaryRows a(args);
-  if (!args.gammaQ) {
+  if (!args.gammaQ || !args.x) {
     parallelRanges(pool, args.rows, rowGrain(a.width), [&args, dy, dx](int64_t begin, int64_t end, int) {
       rotaryBackwardRows(args, dy, dx, begin, end, nullptr, 0);
     });

@@ -37,6 +37,12 @@ export interface Tape {
    * tape releases them afterwards.
    */
   recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
+  /**
+   * Frees the memory of an output before the backward pass. Call it if no later op and no vjp reads the
+   * output's values. The gradient of the output is computed as before. If something else holds the output, nothing is
+   * freed.
+   */
+  drop(output: Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
   /**
@@ -102,6 +108,8 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
+  /** Outputs that no longer have memory. */
+  const dropped = new Set<Tensor>();
   const lastUses = createLastUses();
 
   const accumulate = (tensor: Tensor, gradient: Tensor): void => {
@@ -170,6 +178,11 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       };
       entries.push({ output, counted: [], saved, vjp });
     },
+    drop(output) {
+      if (!entries.some((entry) => entry.output === output) || !memory.exclusive(output)) return;
+      memory.release(output);
+      dropped.add(output);
+    },
     accumulate,
     destination,
     accumulator(tensor) {
@@ -190,7 +203,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         }
         tracked.delete(entry.output);
         for (const tensor of entry.saved) memory.release(tensor);
-        memory.release(entry.output);
+        if (!dropped.delete(entry.output)) memory.release(entry.output);
         for (const leaf of entry.counted) lastUses.used(leaf);
       }
     },

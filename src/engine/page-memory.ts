@@ -117,11 +117,10 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       const rotaryDim = rotaryDimOf(config, position);
       const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0, together: 0 };
       const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
-      // The kernel reads `x` and `rstd` only for a norm. This call has no norm, so their contents do not matter.
-      const x = memory.allocate([pageRows, width]);
+      // The kernel reads `rstd` only for a norm. This call has no norm, so its contents do not matter.
       const rstd = memory.allocate([pageRows, keyHeads]);
       const turned = memory.allocate([pageRows, width], dtype);
-      const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
+      const none = { x: null, gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
       for (const [i, { keysAndValues }] of layers.entries()) {
         const angles = anglesFor(layerOf(config, i), model.parameters.angles);
         // In a layer without rotary position embeddings, keys do not depend on their position.
@@ -131,7 +130,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
         for (const number of moved) {
           const at = { storage, offset: offset + number * page };
           // The backward kernel rotates by the opposite angle.
-          backend.run("rotaryBackward", { ...sizes, ...tables, ...none, dy: at, x, rstd, dx: turned });
+          backend.run("rotaryBackward", { ...sizes, ...tables, ...none, dy: at, rstd, dx: turned });
           backend.run("copyRows", { x: turned, y: at, rows: pageRows, width, xStride: width, yStride: width });
         }
       }

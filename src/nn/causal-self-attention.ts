@@ -129,6 +129,8 @@ export const queriesKeysValues = (
   const plain = linearLayer(context, layer.qkv, x, dtype);
   if (isPlain) return plain;
   const turned = rotary(context, plain, headsOf(config), angles, segments, norms);
+  // The rotation back needs no values, so they need no memory until the backward pass.
+  if (norms === null) context.tape?.drop(plain);
   spend(context, plain);
   return turned;
 };

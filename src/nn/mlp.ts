@@ -114,7 +114,9 @@ export const mlp = (
   if (config.kind === "gelu" && isPlain && residual !== null) {
     return geluMlp(context, x, { ...layer, approximate: config.approximate }, residual, dropout);
   }
-  const up = linearLayer(context, layer.up, x); // [B, T, F], or with a gate [B, T, 2F]
+  // A gated layer is wide, so it is stored in the type of activations.
+  const dtype = mlpLayers(config, 1).first === "gateUp" ? context.backend.capabilities.activations : undefined;
+  const up = linearLayer(context, layer.up, x, dtype); // [B, T, F], or with a gate [B, T, 2F]
   const hidden = activated(context, config, up); // [B, T, F]
   spend(context, up);
   const y = lastLayer(context, layer.down, hidden, end);

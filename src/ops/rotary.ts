@@ -200,7 +200,9 @@ export const rotary = (
     const dx = memory.allocate(qkv.shape, backend.capabilities.activations);
     const dGammaQ = norms === null ? null : tape.accumulator(norms.query);
     const dGammaK = norms === null ? null : tape.accumulator(norms.key);
-    backend.run("rotaryBackward", { ...given, dy, rstd, dx, dGammaQ, dGammaK });
+    // Without norms, the rotation back needs only dy, so the caller may have dropped qkv.
+    const x = norms === null ? null : qkv;
+    backend.run("rotaryBackward", { ...given, x, dy, rstd, dx, dGammaQ, dGammaK });
     tape.accumulate(qkv, dx);
   });
   return y;

@@ -84,7 +84,7 @@ export const rotaryBounds: Bounds<Names> = {
     }
     for (const { part, at: head, stat, gammaAt, normAt, normSize } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
-      if (gamma === null) {
+      if (gamma === null || x === null) {
         for (let i = 0; i < headDim; i++) dx[head + i] = 2 * eps * at(dz, head + i);
         continue;
       }

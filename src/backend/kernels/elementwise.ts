@@ -149,7 +149,7 @@ export const elementwiseKernels = {
   /** SwiGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. */
   swigluForward: kernel({
     purpose: "y = gate · σ(gate) · up",
-    buffers: { x: input, y: activationOutput },
+    buffers: { x: activation, y: activationOutput },
     ints: ["rows", "hidden"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, y: rows * hidden }),
@@ -157,7 +157,7 @@ export const elementwiseKernels = {
 
   swigluBackward: kernel({
     purpose: "dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ",
-    buffers: { x: input, dy: activation, dx: activationOutput },
+    buffers: { x: activation, dy: activation, dx: activationOutput },
     ints: ["rows", "hidden"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
@@ -169,7 +169,7 @@ export const elementwiseKernels = {
    */
   gegluForward: kernel({
     purpose: "y = gelu(gate) · up",
-    buffers: { x: input, y: activationOutput },
+    buffers: { x: activation, y: activationOutput },
     ints: ["rows", "hidden", "tanh"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, y: rows * hidden }),
@@ -177,7 +177,7 @@ export const elementwiseKernels = {
 
   gegluBackward: kernel({
     purpose: "dx = dGate | dUp, with dGate = dy · up · gelu′(gate) and dUp = dy · gelu(gate)",
-    buffers: { x: input, dy: activation, dx: activationOutput },
+    buffers: { x: activation, dy: activation, dx: activationOutput },
     ints: ["rows", "hidden", "tanh"],
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),

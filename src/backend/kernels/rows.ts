@@ -180,12 +180,12 @@ export const rowKernels = {
     cost: { touched: rotaryTables },
   }),
 
-  /** Without a norm, dGammaQ and dGammaK are not touched. */
+  /** Without a norm, x is not read, and dGammaQ and dGammaK are not touched. Without x, there is no norm. */
   rotaryBackward: kernel({
     purpose: "Gradients of rotaryForward: overwrites dx; adds to dGammaQ and dGammaK",
     buffers: {
       dy: activation,
-      x: input,
+      x: maybeInput,
       gammaQ: maybeInput,
       gammaK: maybeInput,
       cos: input,

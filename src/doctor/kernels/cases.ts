@@ -81,6 +81,7 @@ const rows: readonly KernelCase[] = [
   kernelCase("rotaryForward", { ...rotarySizes, eps: 1e-6 }, 18),
   kernelCase("rotaryForward", { ...rotarySizes, eps: 1e-6 }, 18, { gammaQ: null, gammaK: null }),
   kernelCase("rotaryBackward", rotarySizes, 40, { rstd: positives(rotaryStats) }),
+  kernelCase("rotaryBackward", rotarySizes, 18, { x: null, gammaQ: null, gammaK: null }),
   kernelCase("rotaryForward", { ...rotaryTogether, eps: 1e-6 }, 54),
   // Heads with a common norm have the same scale.
   kernelCase("rotaryBackward", rotaryTogether, 70, { rstd: new Float32Array(rotaryStats).fill(0.8) }),

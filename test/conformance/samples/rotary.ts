@@ -165,7 +165,7 @@ export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
     referenceRotary.rotaryForward({ x, ...norms, ...table, y, rstd, ...numbers, eps: 1e-6 });
     const given = { dy: normals(length), x, ...table, dx: blank } as const;
     const normed = { ...given, ...norms, rstd: rounded(rstd) };
-    const plain = { ...given, gammaQ: null, gammaK: null, rstd: new Float64Array(rstd.length).fill(1) };
+    const plain = { ...given, x: null, gammaQ: null, gammaK: null, rstd: new Float64Array(rstd.length).fill(1) };
     const name = rotationName(shape);
     const dGammaQ = normals(widths.gammaQ);
     const dGammaK = normals(widths.gammaK);

@@ -105,7 +105,7 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
     const gammaSums = [new Float64Array(gammaQ?.length ?? 0), new Float64Array(gammaK?.length ?? 0)] as const;
     for (const { part, at, stat, gammaAt, normAt, normSize } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
-      if (gamma === null) {
+      if (gamma === null || x === null) {
         dx.set(dz.subarray(at, at + headDim), at);
         continue;
       }
