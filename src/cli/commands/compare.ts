@@ -29,7 +29,7 @@ import { loadNamed, runOf, runOfModel, type WeightsName } from "../model/checkpo
 import { type ComparedModel, type ComparedSetting, comparedSettings } from "../model/compared-settings.ts";
 import { asInRun, findCorpus, measuredPart, readerLike, windowsInWords } from "../model/measured-text.ts";
 import { host } from "../process/host.ts";
-import { onInterrupt } from "../process/interrupt.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, terminalColumns } from "../process/terminal.ts";
@@ -237,7 +237,7 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
-    host.exitCode = interrupt.status();
+    endStopped(interrupt, "the comparison is not complete");
   } finally {
     interrupt.release();
     await lm?.close();

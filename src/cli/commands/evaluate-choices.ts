@@ -6,8 +6,7 @@ import { readLines } from "../../io/jsonl.node.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
-import { host } from "../process/host.ts";
-import { onInterrupt } from "../process/interrupt.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName } from "../process/terminal.ts";
@@ -58,7 +57,7 @@ export const runChoices = async (open: () => Promise<WorkerModel>, path: string,
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
-    host.exitCode = interrupt.status();
+    endStopped(interrupt, "the evaluation is not complete");
   } finally {
     interrupt.release();
     await lm.close();

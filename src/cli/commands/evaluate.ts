@@ -31,7 +31,7 @@ import { notes } from "../help.ts";
 import { type FoundModel, loadNamed, modelPlaces, runOf } from "../model/checkpoint-path.ts";
 import { asInRun, findCorpus, measuredPart, readerLike, windowsInWords } from "../model/measured-text.ts";
 import { host } from "../process/host.ts";
-import { onInterrupt } from "../process/interrupt.ts";
+import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, terminalColumns } from "../process/terminal.ts";
@@ -240,7 +240,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
-    host.exitCode = interrupt.status();
+    endStopped(interrupt, "the evaluation is not complete");
   } finally {
     interrupt.release();
     await lm.close();
