@@ -48,14 +48,14 @@ interface SmallStep {
  * A step of one slice per branch of a step (passes-beside.ts). If a step has no branches, the result is a step of one
  * pass with two slices.
  */
-const smallStep = (config: RunConfig, backend: Pick<Backend, "capabilities" | "replayBeside">): SmallStep => {
+const smallStep = (config: RunConfig, backend: Backend): SmallStep => {
   const { model, train } = config;
   // Only runs on documents have `rows`.
   const kind = train.rows === undefined ? "windows" : "documents";
-  const division = divisionFor(backend as Backend, { kind })(passesPerStep(config, kind));
+  const division = divisionFor(backend, { kind })(passesPerStep(config, kind));
   const [passes, slices] = division === undefined ? [1, 2] : [division.branches, 1];
   const most = Math.min(slices * tokensOfSlice(config), tokensOfPass(config));
-  const rows = Math.max(1, Math.floor(most / model.contextLength));
+  const rows = Math.min(train.batchSize, Math.max(1, Math.floor(most / model.contextLength)));
   const isWhole = passes * rows >= train.batchSize * train.gradAccumSteps;
   const [batchSize, gradAccumSteps] = isWhole ? [train.batchSize, train.gradAccumSteps] : [passes * rows, 1];
   return {
