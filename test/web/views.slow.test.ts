@@ -292,6 +292,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(told).toMatch(
       /parameters in \d+ layers.*read the text about [\d.]+ times.*with these settings, ended near 1\.\d\./u,
     );
+    await plan.getByText(/^about \d+ (s|min|h)/u).waitFor();
     expect(await page.getByLabel("Steps", { exact: true }).isVisible()).toBe(true);
     expect(await page.getByLabel("Layers", { exact: true }).isVisible()).toBe(false);
     await page.reload();

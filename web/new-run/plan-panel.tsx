@@ -8,7 +8,7 @@ import { runs } from "../server/run-list.ts";
 import { request } from "./draft.ts";
 import { bestBefore, expectedLoss } from "./expected-loss.ts";
 import { failureText } from "./failures.ts";
-import { plan, planFailure, planning, wrongField } from "./planned.ts";
+import { plan, planFailure, planning, timing, wrongField } from "./planned.ts";
 import { canStart, start, startFailure, starting } from "./start.ts";
 import { WrongPlace } from "./wrong.tsx";
 
@@ -48,7 +48,9 @@ const Figures = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: Ru
       <div>
         <dt>Time</dt>
         <dd class="num">
-          {seconds === null ? (
+          {timing.value ? (
+            "measured now: a few steps of this model are timed"
+          ) : seconds === null ? (
             "shown after the first steps, because no model of this size was trained here before"
           ) : (
             <>
