@@ -195,7 +195,7 @@ export const Chart = (props: ChartProps) => {
     mostInKey,
   );
   const isSmall = height < 200;
-  const latest = reading.values.some(({ curve }) => curve.latest !== undefined) ? "median of last steps" : "latest";
+  const latest = reading.values.some(({ curve }) => curve.latest !== undefined) ? "recent median" : "latest";
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
   const spoken = `${reading.at === null ? latest : `${xLabel} ${xAxis.text(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
