@@ -1,5 +1,6 @@
 /** Cost of the run before it starts, and the equivalent terminal command. */
 import type { NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
+import { CommandText } from "../parts/command.tsx";
 import { Copy } from "../parts/copy.tsx";
 import { bytes, compact, count, duration, some } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle } from "../parts/main-action.ts";
@@ -150,7 +151,9 @@ export const PlanPanel = () => {
             <Copy quiet label="Copy" disabled={isOld} text={() => known.command} />
           </div>
           {failed !== undefined && <p class="soft">For the last valid settings:</p>}
-          <pre class="command-text">{known.command}</pre>
+          <pre class="command-text">
+            <CommandText text={known.command} />
+          </pre>
           {given?.kind === "given" && (
             <p class="soft">
               The command reads a file <code>{given.name}</code>. Save the text there first, or write the path of your
