@@ -78,10 +78,10 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`${textOf("train")} === "Train"`);
     expect(await tab.evaluate(textOf("status"))).toMatch(
-      /^Stopped: loss \d\.\d\d on held-out text\. You can press Write now\.$/u,
+      /^Stopped at step \d+: loss \d\.\d\d on held-out text(?:, reached at step \d+)?\. You can press Write now\.$/u,
     );
     expect(await tab.evaluate(empty)).toBe("Press Write: the text appears here.");
-    // The page highlights "Continue". After a change of the text, it highlights "Train".
+    // The page highlights "Resume". After a change of the text, it highlights "Train".
     const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
     await tab.evaluate(paste(`${wordsText("starter", 600)}.`));
@@ -127,6 +127,12 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.until(`${textOf("write")} === "Write"`);
     const written = await tab.evaluate<string>(textOf("written"));
     expect(written).toMatch(/^the [a-z. \n]+$/u);
+    // The same prompt gives another text.
+    await tab.press("Enter");
+    await tab.until(`${textOf("written")}.length >= 20 && ${textOf("write")} === "Stop"`);
+    await tab.press("Escape");
+    await tab.until(`${textOf("write")} === "Write"`);
+    expect((await tab.evaluate<string>(textOf("written"))).slice(0, 20)).not.toBe(written.slice(0, 20));
     expect(tab.errors).toEqual([]);
   });
 
@@ -183,7 +189,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
       await tab.until(`/^[1-9]\\d*$/.test(${textOf("step")})`);
       await tab.press("Escape");
       await tab.until(`${textOf("train")} === "Train"`);
-      expect(await tab.evaluate(textOf("status"))).toMatch(/^Training stopped before the loss was measured/u);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped at step \d+, before the loss was measured\./u);
     });
   });
 
