@@ -41,7 +41,7 @@ const showMeasured = (event: EvalEvent): void => {
   part("table").append(row);
   part("val-loss").textContent = valLoss.toFixed(3);
   part("val-step").textContent = `at step ${count.format(step)}`;
-  measured = `Step ${count.format(step)} of ${count.format(plannedSteps)}: loss ${valLoss.toFixed(2)} on held-out text`;
+  measured = `Loss ${valLoss.toFixed(2)} on held-out text at step ${count.format(step)}`;
   part("curve").setAttribute(
     "aria-label",
     `The loss over the steps. ${measured}. The table below lists each measurement.`,

@@ -221,7 +221,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Train").click();
       await button(page, "Replace it").click();
       await page.keyboard.press("Escape");
-      await says(page, "Stopped at step");
+      await says(page, /^Stopped/u);
       expect(await page.getByRole("alert").textContent()).not.toContain("This did not work");
       await button(page, "Train").waitFor();
     });

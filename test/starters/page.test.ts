@@ -69,7 +69,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
     expect(await tab.evaluate(textOf("status"))).toMatch(
-      /^(?:Training to step 2,000|Step \d+ of 2,000: loss \d\.\d\d on held-out text, (?:about \d+ (?:seconds|minutes)|a few seconds) left\.$)/u,
+      /^(?:Training to step 2,000|Loss \d\.\d\d on held-out text at step \d+, (?:about \d+ (?:seconds|minutes)|a few seconds) left\.$)/u,
     );
     const empty = `document.getElementById("written").dataset.empty`;
     expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
@@ -104,7 +104,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     const keys = await tab.evaluate<number>(`document.querySelectorAll(".legend .key").length`);
     expect(keys).toBe(await tab.evaluate<number>(`document.querySelectorAll("#curve polyline").length`));
     expect(await tab.evaluate(`document.getElementById("curve").getAttribute("aria-label")`)).toMatch(
-      /Step \d+ of 2,000: loss/u,
+      /Loss \d\.\d\d on held-out text at step \d+\./u,
     );
     expect(await tab.evaluate(textOf("samples"))).toContain("After 20 steps");
     const prompts = `[...document.querySelectorAll("#samples .written")].map((text) => text.firstChild.className)`;
