@@ -307,7 +307,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Write").click();
       await page
         .locator("#written")
-        .getByText(/^the [a-z. ]/u)
+        .getByText(/^the [a-z. \n]/u)
         .waitFor();
     });
   });
