@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, posix } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { anchorsOf, linksOf, pages, readPage, root } from "./support/pages.ts";
 
 /** Folders that a command creates. A page shows the command next to the folder. */
@@ -77,6 +78,23 @@ test("the block of docs/guides/averaging.md shows the losses of the weights and 
   await writeFile(join(folder, "notes.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
   const { stdout } = await promisify(execFile)(process.execPath, ["averaging.mjs"], { cwd: folder });
   expect(stdout).toMatch(/^(?:[12] \d\.\d+ \d\.\d+\n){2}$/u);
+});
+
+test("the blocks of docs/guides/chat.md train a model that can talk and whose answers end", async () => {
+  const section = (await readPage("docs/guides/chat.md")).split("## A toy model of your own")[1] ?? "";
+  const blocks = [...section.matchAll(/```(?:json|jinja|sh)\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
+  const [conversations = "", template = "", config = "", commands = ""] = blocks;
+  await writeFile(join(folder, "toy.jsonl"), conversations);
+  await writeFile(join(folder, "toy.jinja"), template);
+  await writeFile(join(folder, "toy.json"), config);
+  const [command = ""] = commands.split("\n");
+  expect(command).toContain(" --steps 300 ");
+  const args = command.replace("--steps 300", "--steps 1").split(" ").slice(2);
+  await promisify(execFile)(process.execPath, [join(root, "dist/cli/main.js"), ...args], { cwd: folder });
+  const lm = await loadPretrained(join(folder, "runs/toy"), { backend: "reference" });
+  expect(lm.chatTemplate?.template).toBe(template);
+  expect(lm.endTokens.map((id) => lm.tokenizer.token(id))).toEqual(["<|endoftext|>"]);
+  await lm.close();
 });
 
 test("the block of docs/guides/distilling.md learns from two runs", async () => {

@@ -13,6 +13,7 @@ import { createRequire } from "node:module";
 import { availableParallelism, cpus, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, warningFlags, writeStamp } from "./common.mjs";
+import { openProgress } from "./progress.mjs";
 
 const output = join(root, "dist/backend/implementations/native", `foretoken.${process.platform}-${process.arch}.node`);
 
@@ -293,11 +294,13 @@ export const buildNative = async (tell, { alone = false } = {}) => {
 };
 
 if (isMain(import.meta.url)) {
+  const { tell, part, stop } = openProgress(console.log);
   try {
-    const line = await buildNative(console.log, { alone: true });
-    if (line !== undefined) console.log(line);
+    await part("native kernels", buildNative(tell, { alone: true }));
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;
+  } finally {
+    stop();
   }
 }

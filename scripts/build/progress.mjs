@@ -23,6 +23,7 @@ export const openProgress = (print) => {
   const timer = setInterval(() => {
     if (underWay.size > 0) print(`foretoken: still building ${[...underWay].join(", ")}, after ${time()}`);
   }, 1000 * every);
+  const stop = () => clearInterval(timer);
   return {
     /** Prints a line about something that is being built. */
     tell,
@@ -42,8 +43,10 @@ export const openProgress = (print) => {
     },
     /** Prints the time of the whole build if something was built. @param {boolean} failed */
     end(failed) {
-      clearInterval(timer);
+      stop();
       if (isNew) print(`foretoken: the build ${failed ? "failed" : "ended"} after ${time()}`);
     },
+    /** Prints no more lines about parts that are still being built. For a build whose last line has its time. */
+    stop,
   };
 };

@@ -6,7 +6,7 @@ import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
-import { quotePath } from "../core/text/shell-word.ts";
+import { quotePath, quoteWord } from "../core/text/shell-word.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { exists, identityOf, messageOf, placeOf } from "./checkpoint.node.ts";
 import { hashedSource, openFileSource } from "./file-source.node.ts";
@@ -86,8 +86,11 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
 /** Matches names of checkpoints in a run's folder. */
 const ofRun = /^(best|averaged|checkpoint(-\d+)?)$/u;
 
-/** The checkpoint to suggest for a run's folder. Undefined if `folder` is not a run's folder or has no checkpoint. */
-const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
+/**
+ * The checkpoint that a run's folder stands for: its best weights. If there are none, its last weights. Undefined if
+ * `folder` is not a run's folder or has neither.
+ */
+export const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
   if (!(await isRunFolder(folder))) return undefined;
   for (const name of ["best", "checkpoint"]) if (await hasCheckpoint(join(folder, name))) return join(folder, name);
   return undefined;
@@ -105,6 +108,7 @@ const missingHint = async (folder: string, name: string): Promise<string> => {
   const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
   if (first !== undefined && (found.length === 1 || sameRun)) return quotePath(first);
   if (found.length > 0) return "one of the checkpoints in it";
+  if (await isRunFolder(folder)) return `npx foretoken train --resume ${quoteWord(folder)}`;
   const graphs = ["model.onnx", "model_quantized.onnx"].map((file) => isFile(join(folder, "onnx", file)));
   if ((await Promise.all(graphs)).some(Boolean)) return exportedHint;
   const others = ["config.json", "tokenizer.json", "model.safetensors", manifestName];

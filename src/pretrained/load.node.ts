@@ -21,7 +21,7 @@ import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
 import { placeLanguageModel } from "./files/place.ts";
 import { type CollectedPretrained, collectWeights, type Keeping } from "./files/weights.ts";
 import type { LanguageModel } from "./model/language-model.ts";
-import { noticeUnchecked, noticeUncheckedAdapter, openPretrained, uncheckedNotice } from "./open.node.ts";
+import { modelPlace, noticeUnchecked, noticeUncheckedAdapter, openPretrained, uncheckedNotice } from "./open.node.ts";
 import type { PretrainedFacts } from "./parse.ts";
 import type { Pretrained } from "./pretrained.ts";
 
@@ -64,7 +64,7 @@ export interface LoadOptions {
    */
   readonly keepBlocks?: boolean | undefined;
   /**
-   * A LoRA adapter for the model: its files, or a folder that PEFT or a run wrote. After loading, the adapter is in use
+   * A LoRA adapter for the model: its files, a folder that PEFT wrote, or a run's folder. After loading, the adapter is in use
    * and has the name "default". Default: none.
    */
   readonly adapter?: string | AdapterFiles | undefined;
@@ -126,11 +126,14 @@ const openUnder = async (
 };
 
 /** Opens the model and its adapters. */
-const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOptions) => {
+const openAny = async (named: string | CheckpointFiles, options: LoadOptions) => {
+  const checkpoint = typeof named === "string" ? await modelPlace(named) : named;
   const own = await namesAdapter(checkpoint, options);
   const asked = own ? [[defaultAdapter, checkpoint as string] as const] : askedAdapters(options);
   const adapters = await openAll(asked, async (source, name) => {
-    const opened = await (typeof source === "string" ? openAdapter(source) : openAdapterFiles(source, name));
+    const opened = await (typeof source === "string"
+      ? openAdapter(await modelPlace(source))
+      : openAdapterFiles(source, name));
     await noticeUncheckedAdapter(opened, options.onNotice);
     return opened;
   });
@@ -181,13 +184,14 @@ export const loadOpened = async (
 };
 
 /**
- * Loads a language model from a checkpoint's directory, from a Hugging Face directory (GPT-2, Llama, Mistral, Qwen2,
- * Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. For the folder of a LoRA adapter, the
- * function loads the base model with the adapter in use.
+ * Loads a language model from a run's folder, from one of its checkpoints, from a Hugging Face directory (GPT-2, Llama,
+ * Mistral, Qwen2, Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. From a run's folder, the
+ * function loads the best weights, or the last weights if there are no best weights. For the folder of a LoRA adapter,
+ * the function loads the base model with the adapter in use.
  * Weights are read into the backend's memory piece by piece. At the same time, the weights are compared with the
  * SHA-256 in `manifest.json`. A model without a manifest, for example from another program, is loaded unchecked.
  * `onNotice` then gets a line.
- * @param checkpoint its directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
+ * @param checkpoint a run's folder, the checkpoint's directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
  * @param options backend, threads, dtype, adapters.
  * @throws CheckpointError for a missing or damaged model, or a model that would compute different results here.
  * @throws UnsupportedKernelError for a missing backend.

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
 import { manifestName } from "../io/manifest.ts";
+import { checkpointOfRun } from "../io/read-checkpoint.node.ts";
 import { isAdapterPlace } from "./adapter/open.node.ts";
 import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts";
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
@@ -50,6 +51,10 @@ export const noticeUncheckedAdapter = async (
 ): Promise<void> => {
   if (!checked && !(await isGgufFile(where))) await onNotice?.(uncheckedNotice(where));
 };
+
+/** The place of the weights at `path`. For a run's folder, it is the run's best weights, as for the commands. */
+export const modelPlace = async (path: string): Promise<string> =>
+  isHubName(path) ? path : ((await checkpointOfRun(path)) ?? path);
 
 /**
  * Opens and checks the model that `path` names: a directory of Foretoken or another program, a GGUF file, or

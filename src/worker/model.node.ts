@@ -76,7 +76,7 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 
 /**
  * Loads a language model in its own thread. The results have the same bits as with `loadPretrained`.
- * @param checkpoint the checkpoint's directory, or its files (they are copied).
+ * @param checkpoint a run's folder, the checkpoint's directory, or its files (they are copied).
  * @param options the name of a backend, threads, dtype, adapters.
  * @throws the errors of `loadPretrained`.
  * @example

@@ -106,8 +106,15 @@ describe("the defaults of a text", () => {
 
   test("take about a quarter of the steps for a text with few of each of many tokens, and only then", () => {
     const steps = (vocabSize: number) => configOfText({ tokens: 40_000, vocabSize }).train.steps;
-    expect([steps(727), steps(256), steps(65)]).toEqual([250, 900, 900]);
-    expect(configOfText({ tokens: 200 * 727, vocabSize: 727 })).toEqual(configOfText(facts(200 * 727)));
+    expect([steps(2000), steps(256), steps(65)]).toEqual([250, 900, 900]);
+    expect(configOfText({ tokens: 100 * 727, vocabSize: 727 })).toEqual(configOfText(facts(100 * 727)));
+  });
+
+  test("take all steps for a book in BPE tokens, and for half of the book more than a quarter", () => {
+    const steps = (tokens: number) => configOfText({ tokens, vocabSize: 2048 }).train.steps;
+    expect([steps(358_066), steps(177_419), steps(87_340)]).toEqual([1400, 650, 550]);
+    // The benchmark's Chinese text, which a quarter of the steps suits best.
+    expect(configOfText({ tokens: 26_500, vocabSize: 767 }).train.steps).toBe(150);
   });
 
   test("name a field that does not fit", () => {

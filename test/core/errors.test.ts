@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConfigError, longestMessage } from "#foretoken/core/errors/errors.js";
@@ -75,4 +76,14 @@ test("text loses its middle, and no half of a character", () => {
 test("nothing is like a word of many megabytes", () => {
   expect(nearest("stpes", ["steps", "seed"])).toBe("steps");
   expect(nearest("x".repeat(4_000_000), ["steps"])).toBeUndefined();
+});
+
+test("an uncaught error prints its message once, with its cause, and programs read its details", () => {
+  const details = { where: "notes.txt", must: "must exist", got: "no such file", cause: new Error("ENOENT: open") };
+  const error = new ConfigError(details);
+  // Node prints an uncaught error in this way.
+  const printed = inspect(error, { customInspect: false, depth: Number.POSITIVE_INFINITY });
+  expect(printed.match(/must exist/gu)).toHaveLength(1);
+  expect(printed.match(/ENOENT: open/gu)).toHaveLength(1);
+  expect(error.details).toEqual(details);
 });

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -11,6 +11,7 @@ import { arrayReader } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { pretrainedFiles } from "#foretoken/pretrained/files/pretrained-files.js";
+import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
 import { loadPretrained, readPretrained } from "#foretoken/pretrained/load.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { train } from "#foretoken/worker/train.node.js";
@@ -201,6 +202,33 @@ describe("loadPretrained", () => {
       expect((await Promise.all(open)).filter((path) => path.startsWith(folder))).toEqual([]);
     },
   );
+
+  it("takes a run's folder, and loads its best weights, then its last weights", async () => {
+    const run = newPath();
+    const backend = { backend: "reference" } as const;
+    const write = (folder: string, own: Float32Array): Promise<unknown> =>
+      writeCheckpoint(join(run, folder), pretrainedFiles(config, tokenizer, arrayReader(own)));
+    const logits = async (place: string): Promise<readonly number[]> => {
+      const lm = await loadPretrained(place, backend);
+      const { data } = await lm.logits([0, 1]);
+      await lm.close();
+      return [...data];
+    };
+    await mkdir(run);
+    await writeFile(join(run, "run.json"), "{}");
+    await expect(loadPretrained(run, backend)).rejects.toThrow("npx foretoken train --resume");
+    await write("checkpoint", values);
+    expect(await logits(run)).toEqual(await logits(join(run, "checkpoint")));
+    await write(
+      "best",
+      values.map((value) => value / 2),
+    );
+    expect(await logits(run)).toEqual(await logits(join(run, "best")));
+    expect(await logits(run)).not.toEqual(await logits(join(run, "checkpoint")));
+    const file = `${newPath()}.gguf`;
+    await saveGguf(file, run, { encoding: "f32" });
+    expect(await logits(file)).toEqual(await logits(run));
+  });
 
   it("closes the backend that it opened with the model", async () => {
     const lm = await loadPretrained(await checkpoint(), { backend: "reference", threads: undefined });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-const scripts = ["common.mjs", "native.mjs"];
+const scripts = ["common.mjs", "native.mjs", "progress.mjs"];
 const addon = `dist/backend/implementations/native/foretoken.${process.platform}-${process.arch}.node`;
 const onWindows = process.platform === "win32";
 const noBuild = onWindows ? " (Windows has no native backend)" : "";

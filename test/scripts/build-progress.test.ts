@@ -6,6 +6,7 @@ const { openProgress } = (await import(script)) as {
     tell(line: string): void;
     part(name: string, build: Promise<string | undefined>): Promise<void>;
     end(failed: boolean): void;
+    stop(): void;
   };
 };
 
@@ -53,4 +54,15 @@ test("where everything is up to date, nothing is said", async () => {
   await part("one", Promise.resolve(undefined));
   end(false);
   expect(lines).toEqual([]);
+});
+
+test("a build that stops has no line about its end", async () => {
+  const lines: string[] = [];
+  const { part, stop } = openProgress((line) => lines.push(line));
+  const one = part("one", built(30, "One: built in 30.0 s"));
+  await vi.advanceTimersByTimeAsync(30_000);
+  await one;
+  stop();
+  expect(vi.getTimerCount()).toBe(0);
+  expect(lines).toEqual(["foretoken: still building one, after 20.0 s", "One: built in 30.0 s"]);
 });

@@ -9,7 +9,8 @@ let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "foretoken-neon-"));
   for (const name of ["scripts/build", "scripts/checks", "bin"]) mkdirSync(join(folder, name), { recursive: true });
-  for (const name of ["build/common.mjs", "build/native.mjs", "checks/native-tests.mjs", "checks/native-neon.mjs"]) {
+  const copied = ["build/common.mjs", "build/native.mjs", "build/progress.mjs"];
+  for (const name of [...copied, "checks/native-tests.mjs", "checks/native-neon.mjs"]) {
     copyFileSync(fileURLToPath(new URL(`../../scripts/${name}`, import.meta.url)), join(folder, "scripts", name));
   }
   symlinkSync("/bin/sh", join(folder, "bin/sh"));

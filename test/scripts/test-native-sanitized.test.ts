@@ -12,6 +12,7 @@ beforeEach(() => {
   for (const name of [
     "build/common.mjs",
     "build/native.mjs",
+    "build/progress.mjs",
     "checks/native-tests.mjs",
     "checks/native-sanitized.mjs",
   ]) {

@@ -56,7 +56,7 @@ const Given = () => {
         </label>
         <span class="soft num about">
           {text === ""
-            ? "Ten thousand characters are enough for a first model."
+            ? "50,000 characters or more are a good start."
             : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
         </span>
       </div>

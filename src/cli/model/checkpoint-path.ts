@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { checkpointOfRun, hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
@@ -214,9 +214,8 @@ const loadModel = async (
  */
 export const modelDirectory = async (path: string): Promise<string> => {
   if (!(await isFile(join(path, folderNames.description)))) return path;
-  for (const name of [folderNames.best, folderNames.checkpoint]) {
-    if (await hasCheckpoint(join(path, name))) return join(path, name);
-  }
+  const found = await checkpointOfRun(path);
+  if (found !== undefined) return found;
   throw await noWeights(path);
 };
 

@@ -69,11 +69,13 @@ const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
 export abstract class ForetokenError extends Error {
   /** The class name is a literal, because minifiers rename classes. */
   abstract override readonly name: string;
-  readonly details: ErrorDetails;
+  declare readonly details: ErrorDetails;
 
   constructor(details: ErrorDetails) {
     super(sentence(details), details.cause === undefined ? undefined : { cause: details.cause });
-    this.details = details;
+    // Node prints the enumerable fields of an uncaught error. These details repeat the message, and the cause with its
+    // stack, so they are not enumerable.
+    Object.defineProperty(this, "details", { value: details });
   }
 }
 

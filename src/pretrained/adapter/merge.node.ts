@@ -49,7 +49,7 @@ export interface Merged {
  * removes part of these changes. In float32, nothing is lost. An adapter that is loaded next to its model also loses
  * nothing.
  * @param directory created with its parents if it is missing; an earlier checkpoint there is replaced.
- * @param adapter a folder that PEFT or a run wrote.
+ * @param adapter a folder that PEFT wrote, or a run's folder.
  * @throws CheckpointError if the adapter is damaged, belongs to another model or names no model on this disk, or if the
  * directory contains other files. After such an error, nothing is changed.
  * @example

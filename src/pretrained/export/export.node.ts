@@ -102,8 +102,8 @@ const checkOptions = (options: ExportOptions): void => {
  * adapter alone is a PEFT folder, or a GGUF file for llama.cpp's `--lora`.
  * @param place the new file or folder. Missing parent folders are created. Writing is atomic: even after a kill, the
  * result is either complete or not there. A folder with other files is never changed.
- * @param model a model's directory, a GGUF file, `hf:org/name`, or an adapter's folder or GGUF file. A run's weights
- * are in its folders `best` and `checkpoint`.
+ * @param model a model's directory, a GGUF file, `hf:org/name`, or an adapter's folder or GGUF file. A run's folder
+ * stands for its best weights.
  * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Then nothing is written.
  * @throws ConfigError if the format cannot represent the model or its tokenizer. Then nothing is written.
  * @example

@@ -10,7 +10,7 @@ import { closeAdapters, defaultAdapter, type ReadAdapter, readAdapters } from ".
 import { namesAdapter, openAdapter } from "../adapter/open.node.ts";
 import { type AdapterText, mergedTextFiles, withAdapterText } from "../adapter/text.ts";
 import type { ModelFacts } from "../gguf/write/contents.ts";
-import { noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open.node.ts";
+import { modelPlace, noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open.node.ts";
 
 /** Gets the number of bytes of weights read so far and the total. */
 export type OnRead = (bytes: number, all: number) => void;
@@ -118,11 +118,11 @@ const sourceOf = (base: OpenedBase, adapter: SourceAdapter | null): ModelSource 
 
 /**
  * Opens an adapter with its base model.
- * @param place the adapter's folder or GGUF file.
+ * @param place the adapter's folder or GGUF file, or the folder of the adapter's run.
  * @throws CheckpointError if the adapter is damaged, belongs to another model, or names no model on this disk.
  */
 export const openAdapted = async (place: string, options: Omit<SourceOptions, "adapter">): Promise<ModelSource> => {
-  const opened = new Map([[defaultAdapter, await openAdapter(place)]] as const);
+  const opened = new Map([[defaultAdapter, await openAdapter(await modelPlace(place))]] as const);
   try {
     const [found] = opened.values();
     if (found === undefined) throw new Error("an adapter was opened");
@@ -144,12 +144,13 @@ export const openAdapted = async (place: string, options: Omit<SourceOptions, "a
 
 /**
  * Opens a model to be exported, with its adapter.
- * @param place a directory, a GGUF file, `hf:org/name`, or an adapter's folder or file.
+ * @param named a directory, a run's folder, a GGUF file, `hf:org/name`, or an adapter's folder or file.
  * @param where the called function, for errors.
  * @throws CheckpointError naming the file and the problem.
  * @throws ConfigError for options that cannot be combined.
  */
-export const openSource = async (place: string, options: SourceOptions, where: string): Promise<ModelSource> => {
+export const openSource = async (named: string, options: SourceOptions, where: string): Promise<ModelSource> => {
+  const place = await modelPlace(named);
   const isAdapter = await namesAdapter(place, options, where);
   const { adapter, onNotice, onFetch } = options;
   if (isAdapter) return openAdapted(place, options);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { quotePath, quoteWord } from "../../core/text/shell-word.ts";
 import { isFile } from "../../io/files.node.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { checkpointOfRun, hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
 import { findWeights } from "../../pretrained/adapter/base/find.node.ts";
 import { type BaseFiles, baseFilesOf } from "../../pretrained/adapter/base/keep.node.ts";
@@ -49,9 +49,8 @@ const wayFrom =
  */
 export const checkpointOf = async (named: string, option = "initFrom"): Promise<string> => {
   if (!(await isRun(named))) return named;
-  for (const name of [folderNames.best, folderNames.checkpoint]) {
-    if (await hasCheckpoint(join(named, name))) return join(named, name);
-  }
+  const found = await checkpointOfRun(named);
+  if (found !== undefined) return found;
   throw await noWeights(`${option} ${named}`, named, wayFrom(option), `resume ${quoteWord(named)}`);
 };
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { estimateLines, summaryLines, type ToldRun } from "#foretoken/cli/display/texts/run-text.js";
-import type { DoneEvent, StartEvent } from "#foretoken/runs/events.js";
+import type { DoneEvent, EvalEvent, StartEvent } from "#foretoken/runs/events.js";
 import { start } from "./start-event.ts";
 import { style } from "./style.ts";
 
@@ -30,4 +30,10 @@ it("the estimate of a run's time has the speed that its steps have", () => {
   const event = { v: 1, type: "estimate", step: 6, timedSteps: 5, stepSeconds: 2, secondsLeft: 60 } as const;
   expect(estimateLines(event, 12, 200, style(true)).join("\n")).toContain("2.0 s a step · 12 tokens/s · by 5 steps");
   expect(estimateLines(event, undefined, 200, style(true)).join("\n")).not.toContain("tokens/s");
+});
+
+it("the number of predicted tokens is one less than the number of held-out tokens, and the line says so", () => {
+  const losses = { valLoss: 2, trainLoss: 2, natsPerCharacter: 2, bitsPerByte: 3, perplexity: 7, best: true };
+  const measured = { v: 1, type: "eval", step: 1000, tokens: 99, ...losses } as unknown as EvalEvent;
+  expect(summary({ ...told(start), measured })).toContain("99 tokens predicted, all that were held out but the first");
 });

@@ -1,6 +1,13 @@
 /** Lines that the command line prints. */
 import { describe, expect, test } from "vitest";
-import { flow, formatBytes, formatDuration, formatSeconds, formatShort } from "#foretoken/cli/display/texts/format.js";
+import {
+  flow,
+  formatBytes,
+  formatDuration,
+  formatRate,
+  formatSeconds,
+  formatShort,
+} from "#foretoken/cli/display/texts/format.js";
 import { profileLines } from "#foretoken/cli/display/texts/profile-table.js";
 import { startLines } from "#foretoken/cli/display/texts/run-text.js";
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/texts/warning-text.js";
@@ -103,4 +110,8 @@ test("a warm-up that the run ends before is a row of the head", () => {
     "warm-up    100 steps, more than the run has · the learning rate rises only to 0.001, not to 0.004 · to shorten it: --train.warmupSteps",
   );
   expect(headOf(100).join("\n")).not.toContain("warm-up");
+});
+
+test("a learning rate of exactly 0, the last of a schedule, is 0", () => {
+  expect([0, 3e-4].map(formatRate)).toEqual(["0", "3.00e-4"]);
 });

@@ -126,7 +126,7 @@ export const TextPart = () => {
           ) : (
             <p class="soft" role="status">
               {choice.value === "own"
-                ? `Paste a page or more, at least ${count(bounds.least)} characters. A longer text teaches the model more.`
+                ? `Paste a page or more. 50,000 characters are a good start; ${count(bounds.least)} are the technical minimum.`
                 : now.why}
             </p>
           )

@@ -21,8 +21,8 @@ export const formatShort = (count: number): string => {
 /** Formats a loss in nats or bits with four digits. */
 export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 : 2);
 
-/** As 3.00e-4. */
-export const formatRate = (rate: number): string => rate.toExponential(2);
+/** As 3.00e-4. A schedule may end at exactly 0. */
+export const formatRate = (rate: number): string => (rate === 0 ? "0" : rate.toExponential(2));
 
 /**
  * Joins `parts` with `separator` into lines of at most `width` columns. Later lines begin with `indent`. A part that is

@@ -257,7 +257,9 @@ const resultRows = (
       `${formatLoss(measured.natsPerCharacter)} nats/character`,
       `${formatLoss(measured.bitsPerByte)} bits/byte`,
       `perplexity ${measured.perplexity.toFixed(2)}`,
-      `${formatCount(measured.tokens)} tokens, ${start.documents === undefined ? "all that was held out" : "all held-out tokens in the loss"}`,
+      start.documents === undefined
+        ? `${formatCount(measured.tokens)} tokens predicted, all that were held out but the first`
+        : `${formatCount(measured.tokens)} tokens, all held-out tokens in the loss`,
     ],
     width,
     style,

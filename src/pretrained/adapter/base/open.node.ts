@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { noticeUnchecked, openPretrained } from "../../open.node.ts";
+import { modelPlace, noticeUnchecked, openPretrained } from "../../open.node.ts";
 import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
 import { differsFromKept } from "./as-trained.node.ts";
@@ -145,7 +145,7 @@ export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Pr
   if (base !== undefined) {
     const opened = await openChecked(
       adapter,
-      base,
+      await modelPlace(base),
       options,
       async () => `base ${await wordFor(adapter, "MODEL", base)}`,
     );

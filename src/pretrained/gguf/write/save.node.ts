@@ -352,8 +352,8 @@ const saveLoaded = async (
  * @param file the new file, ending with .gguf. Missing folders are created. Writing is atomic: the file is either
  * complete or not there.
  * @param model a model's directory, a GGUF file, `hf:org/name`, or a model from `loadPretrained` or `languageModel`.
- * For the folder of a LoRA adapter, the adapter is merged into its base model. A run's weights are in its folders
- * `best` and `checkpoint`.
+ * For the folder of a LoRA adapter, the adapter is merged into its base model. A run's folder stands for its best
+ * weights.
  * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Nothing is written then.
  * @throws ConfigError if llama.cpp does not support the model or its tokenizer. Nothing is written then.
  * @example
