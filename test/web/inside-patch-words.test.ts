@@ -33,7 +33,9 @@ it("say how the texts differ and what the model predicts after each of them, one
   expect(plain(textsWords(base))).toBe(
     "The two texts differ in one character: “h” and “m”. After the first text, the model predicts “l” (90.0 %). After the second text, it predicts “k” (80.0 %). There, “l” has 10.0 %.",
   );
-  expect(plain(textsWords({ ...base, corrupted: reading("l", 0.6) }))).toMatch(/it predicts “l” \(60\.0 %\), too\.$/u);
+  expect(plain(textsWords({ ...base, corrupted: reading("l", 0.6) }))).toMatch(
+    /it predicts “l” \(60\.0 %\), too\. So the map shows only changes of its probability\.$/u,
+  );
   const tokens = { ...base.tokens, corrupted: named("smil") };
   expect(textsWords({ ...base, tokens })).toMatch(/^The two texts differ in 2 tokens\. /u);
   expect(plain(textsWords({ ...base, clean: reading("k", 0.8, 0.3) }))).toContain(

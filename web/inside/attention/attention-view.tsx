@@ -131,7 +131,7 @@ const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPla
   return { layer: current?.layer ?? layer ?? 0, head: current?.head ?? 0, isKnown: current !== undefined };
 };
 
-/** Says why the view begins with this head, and what its map shows, with the strongest cell of the last token. */
+/** Says why the view begins with this head, and what its map shows, with the strongest cell of the last row. */
 const AboutHead = ({ answer, isOpening }: { readonly answer: AttentionAnswer; readonly isOpening: boolean }) => {
   const { tokens, rows, columns, maps } = answer;
   const values = maps[0]?.values.at(-1) ?? [];
@@ -140,8 +140,8 @@ const AboutHead = ({ answer, isOpening }: { readonly answer: AttentionAnswer; re
   if (own === undefined || other === undefined) return null;
   return (
     <p class="about num">
-      {isOpening && "The page begins with this head, because it looks furthest back from the last token. "}
-      {`Dark cells of a row show where this head looks: from ${spanWords(tokens, own)} mostly to ${spanWords(tokens, other)}, with ${percent(values[column] ?? 0)} of its attention.`}
+      {isOpening && "The page begins with this head, because on average it looks furthest back from the last token. "}
+      {`In the last row, ${spanWords(tokens, own)} looks most at ${spanWords(tokens, other)}: ${percent(values[column] ?? 0)} of its attention.`}
     </p>
   );
 };

@@ -216,7 +216,7 @@ const AnswerChoice = ({ base }: { readonly base: PatchAnswer }) => (
 const Chosen = ({ text, given, example }: Pick<Viewed, "text" | "given" | "example">) => (
   <p class="row soft about">
     {example === undefined
-      ? "Searching an example: a second text after which the model predicts another token…"
+      ? "Searching for an example: a second text after which the model predicts another token…"
       : example === null
         ? "No example found: change one token of the second text."
         : text === given
@@ -251,7 +251,7 @@ export const Patching = ({ model, text, given, all, example }: Viewed) => {
         label="Second text (corrupted), same number of tokens"
         text={corrupted}
         own={own}
-        placeholder={isOpening ? "Searching an example…" : ""}
+        placeholder={isOpening ? "Searching for an example…" : ""}
         failure={failure}
         all={undefined}
         onText={(next) => {

@@ -30,7 +30,7 @@ export const textsWords = (base: Base): string => {
     other === undefined
       ? `${own} has ${second}.`
       : isPredicted(corrupted, base)
-        ? `it predicts ${own} (${second})${isPredicted(clean, base) ? ", too" : ""}.`
+        ? `it predicts ${own} (${second})${isPredicted(clean, base) ? ", too. So the map shows only changes of its probability" : ""}.`
         : `it predicts ${quoted(other.text)} (${percent(other.probability)}). There, ${own} has ${second}.`;
   return `${differenceWords(tokens, changedIn(tokens))} After the first text, ${after}. After the second text, ${then}`;
 };
