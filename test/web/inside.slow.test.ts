@@ -279,6 +279,29 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(await page.getByLabel("First text (clean)").inputValue()).toBe(clean);
   });
 
+  it("says while it searches for an example that it does so, keeps what is typed, and gives the own text back", async () => {
+    const page = await openPage(`/inside?${new URLSearchParams({ model: last })}`);
+    await page.locator(".map-box").waitFor();
+    const given = await page.getByLabel("Text", { exact: true }).inputValue();
+    const held: (() => Promise<void>)[] = [];
+    await page.route("**/inside/pair", (route) => held.push(() => route.continue()));
+    await page.getByText("Patching", { exact: true }).click();
+    await page.getByText("Searching for an example: ", { exact: false }).waitFor();
+    expect(await page.locator(".patch-says").count()).toBe(0);
+    const first = page.getByLabel("First text (clean)");
+    await first.fill("The ");
+    for (const release of held) await release();
+    await page.unroute("**/inside/pair");
+    await page.getByText("Both texts are an example of the page", { exact: false }).waitFor();
+    await page.locator(".patch-says").waitFor();
+    expect(await first.inputValue()).toBe("The ");
+    await page.reload();
+    await page.getByRole("button", { name: "Use the text of the other tabs" }).click();
+    // This text is longer than the model's context, so there is no example for it.
+    await page.getByText("No example found: ", { exact: false }).waitFor();
+    expect(await first.inputValue()).toBe(given);
+  });
+
   it("shows what to do instead of a conversation where no model holds one", async () => {
     const page = await openPage("/chat");
     await page.getByRole("heading", { name: "Get a chat model" }).waitFor();
