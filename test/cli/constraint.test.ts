@@ -55,7 +55,7 @@ describe("generate with a form", () => {
     [["--json-schema", "broken.json"], /^foretoken: --json-schema broken\.json: #\/maxLenght: must be a keyword/u],
     [["--json-schema", "form.ebnf"], /^foretoken: --json-schema form.ebnf: the file must be JSON/u],
     [["--any-json", "--regex", "a"], /^foretoken: --any-json and --regex: cannot be combined: only one flag/u],
-    [["--regex", "("], /^foretoken: --regex: must be a regular expression/u],
+    [["--regex", "("], /^foretoken: --regex: must have a \) for the \(/u],
     [["--grammar", "schema.json"], /^foretoken: --grammar schema\.json: line 1: /u],
     [["--beams", "2", "--choice", "a"], /^foretoken: --choice: cannot be used with --beams/u],
   ])("refuses in one line: %j", async (flags, message) => {

@@ -117,7 +117,7 @@ test("a text keeps to its constraint, and so does a branch of it; guesses change
 });
 
 test.each([
-  [{ kind: "regex", pattern: "(" }, /^constraint\.pattern: must be a regular expression/u],
+  [{ kind: "regex", pattern: "(" }, /^constraint\.pattern: must have a \) for the \(/u],
   [{ kind: "jsonSchema", schema: { maxLenght: 1 } }, /^constraint\.schema: #\/maxLenght: must be a keyword/u],
   [{ kind: "choice", choices: ["ж"] }, /must allow a text that this vocabulary can write/u],
 ])("a constraint that is wrong is named as its field: %j", async (constraint, error) => {

@@ -3,14 +3,7 @@ import { ranked } from "../../web/inside/heads/ranked.ts";
 import { columnsThatFit, lensPage } from "../../web/inside/lens/lens-page.ts";
 import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { isSameModel, modelName, neighbourFailure, openingToken } from "../../web/inside/names.ts";
-import {
-  differenceWords,
-  mostRestored,
-  movedWords,
-  openingPlaces,
-  restoredBy,
-  shownPlace,
-} from "../../web/inside/patching/restored.ts";
+import { mostRestored, openingPlaces, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
 import { insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
@@ -54,10 +47,11 @@ describe("a text to try", () => {
   });
 });
 
-it("opens the neighbours on the last word of some length, and on the first token where there is none", () => {
+it("opens the neighbours on the last word of some length, else on a vowel, else on the first token", () => {
   const named = (...texts: string[]) => texts.map((text, id) => ({ id, text }));
   expect(openingToken(named("The", " capital", " of", " France", " is"))?.text).toBe(" France");
-  expect(openingToken(named("T", "h", "e"))?.text).toBe("T");
+  expect(openingToken(named("T", "h", "e"))?.text).toBe("e");
+  expect(openingToken(named("T", "h"))?.text).toBe("T");
   expect(openingToken([])).toBeUndefined();
 });
 
@@ -144,47 +138,8 @@ describe("what a patch brings back", () => {
   });
 });
 
-describe("the words about a patch", () => {
-  const named = (texts: string) => [...texts].map((text) => ({ id: text.charCodeAt(0), text }));
-  const reading = (text: string, probability: number, answer = probability) => ({
-    probability: answer,
-    top: [{ id: text.charCodeAt(0), text, probability, logProb: Math.log(probability) }],
-    loss: null,
-  });
-  const shape = { nLayer: 3, nHead: 1, contextLength: 8, vocabSize: 9, isCausal: true, tieEmbeddings: true };
-  const base = {
-    shape: { ...shape, parameters: 100 },
-    tokens: { clean: named("shal"), corrupted: named("smal") },
-    at: 3,
-    answer: { id: "l".charCodeAt(0), text: "l" },
-    clean: reading("l", 0.9),
-    corrupted: reading("k", 0.8, 0.1),
-    patched: [],
-  };
-  const found = (early: readonly number[], late: readonly number[]) =>
-    new Map([early, late].flatMap((all, n) => all.map((one, layer) => [`${layer} ${1 + 2 * n}`, reading("l", one)])));
-
-  it("say what the model predicts after each text", () => {
-    expect(differenceWords(base)).toBe(
-      "After the clean text, “l” has 90.0 %. With “m” in place of “h”, it has 10.0 %, and the model predicts “k” (80.0 %).",
-    );
-    expect(differenceWords({ ...base, corrupted: reading("l", 0.6) })).toMatch(/, it has 60\.0 %\.$/);
-    const several = { ...base, tokens: { ...base.tokens, corrupted: named("smil") } };
-    expect(differenceWords(several)).toContain("After the corrupted text, it has 10.0 %");
-    expect(movedWords(found([0.8, 0.8, 0.8], [0.8, 0.8, 0.8]), several)).toBeUndefined();
-  });
-
-  it("say after which layers the information has moved to the last token", () => {
-    expect(movedWords(found([0.85, 0.7, 0.2], [0.1, 0.6, 0.9]), base)).toBe(
-      "Copied at token 2, the clean activation brings “l” back after layers 1 to 2 (to 70.0 %). At the last token, it does so from layer 2 on (60.0 %).",
-    );
-    expect(movedWords(found([0.3, 0.2, 0.2], [0.8, 0.9, 0.9]), base)).toBe(
-      "Copied at token 2 after layer 1, the clean activation brings “l” back only to 30.0 %: layer 1 has already moved the information. At the last token, it does so from layer 1 on (80.0 %).",
-    );
-    expect(movedWords(found([0.85], [0.1]), base)).toBeUndefined();
-  });
-
-  it("need a map, which a small model tries by itself, the columns with the information first", () => {
+describe("the map of patches", () => {
+  it("is tried by itself in a small model, the columns with the information first", () => {
     const places = openingPlaces({ nLayer: 2, parameters: 1e6 }, 4, [1]);
     expect(places).toHaveLength(8);
     expect(places.slice(0, 4).map(({ position }) => position)).toEqual([1, 1, 3, 3]);
@@ -194,7 +149,7 @@ describe("the words about a patch", () => {
 });
 
 it("small shares have no powers of ten", () => {
-  expect([0.00089, 0.0000082, 1e-9].map(percent)).toEqual(["0.089 %", "0.0008 %", "below 0.0001 %"]);
+  expect([0.00089, 0.0000082, 1e-9].map(percent)).toEqual(["0.089\u00a0%", "0.0008\u00a0%", "below 0.0001\u00a0%"]);
 });
 
 describe("the pages of the lens", () => {

@@ -236,11 +236,11 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("That is 3 tokens. Type one token.").waitFor();
 
     await page.getByText("Patching", { exact: true }).click();
-    await page.getByLabel("Corrupted text, same number of tokens").fill("The hat sat on a cat");
+    await page.getByLabel("Second text (corrupted), same number of tokens").fill("The hat sat on a cat");
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     await page.getByRole("alert").filter({ hasText: "the same number of tokens" }).waitFor();
     const corrupted = "The mat sat on t";
-    await page.getByLabel("Corrupted text, same number of tokens").fill(corrupted);
+    await page.getByLabel("Second text (corrupted), same number of tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     const patched = page.locator(".three-readings > div").nth(2);
     // A small model tries all cells by itself.
@@ -261,21 +261,45 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
 
   it("begins patching with a part of the run's sample, and says what the two texts and the map show", async () => {
     const page = await openPage(`/inside?${new URLSearchParams({ model: last, view: "patching" })}`);
-    await page.locator(".patch-says", { hasText: /^After the clean text, .* At the last token, / }).waitFor();
-    const clean = await page.getByLabel("Clean text").inputValue();
-    const corrupted = await page.getByLabel("Corrupted text, same number of tokens").inputValue();
+    await page.locator(".patch-says", { hasText: /After the second text, it predicts /u }).waitFor();
+    const clean = await page.getByLabel("First text (clean)").inputValue();
+    const corrupted = await page.getByLabel("Second text (corrupted), same number of tokens").inputValue();
     expect(corrupted).toHaveLength(clean.length);
     expect([...clean].filter((one, n) => one !== corrupted[n])).toHaveLength(1);
+    await page.getByText("Both texts are an example of the page", { exact: false }).waitFor();
     await page.getByText("Lens", { exact: true }).click();
     await page.locator(".lens-cell").first().waitFor();
     expect((await page.getByLabel("Text", { exact: true }).inputValue()).length).toBeGreaterThan(clean.length);
     await page.getByText("Patching", { exact: true }).click();
     // The reader's own corrupted text belongs to the proposed clean text.
-    await page.getByLabel("Corrupted text, same number of tokens").fill(clean);
+    await page.getByLabel("Second text (corrupted), same number of tokens").fill(clean);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     await page.getByRole("button", { name: "Propose a text" }).click();
     await page.locator(".patch-says").waitFor();
-    expect(await page.getByLabel("Clean text").inputValue()).toBe(clean);
+    expect(await page.getByLabel("First text (clean)").inputValue()).toBe(clean);
+  });
+
+  it("says while it searches for an example that it does so, keeps what is typed, and gives the own text back", async () => {
+    const page = await openPage(`/inside?${new URLSearchParams({ model: last })}`);
+    await page.locator(".map-box").waitFor();
+    const given = await page.getByLabel("Text", { exact: true }).inputValue();
+    const held: (() => Promise<void>)[] = [];
+    await page.route("**/inside/pair", (route) => held.push(() => route.continue()));
+    await page.getByText("Patching", { exact: true }).click();
+    await page.getByText("Searching for an example: ", { exact: false }).waitFor();
+    expect(await page.locator(".patch-says").count()).toBe(0);
+    const first = page.getByLabel("First text (clean)");
+    await first.fill("The ");
+    for (const release of held) await release();
+    await page.unroute("**/inside/pair");
+    await page.getByText("Both texts are an example of the page", { exact: false }).waitFor();
+    await page.locator(".patch-says").waitFor();
+    expect(await first.inputValue()).toBe("The ");
+    await page.reload();
+    await page.getByRole("button", { name: "Use the text of the other tabs" }).click();
+    // This text is longer than the model's context, so there is no example for it.
+    await page.getByText("No example found: ", { exact: false }).waitFor();
+    expect(await first.inputValue()).toBe(given);
   });
 
   it("shows what to do instead of a conversation where no model holds one", async () => {
@@ -297,7 +321,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       await page.getByText(tab, { exact: true }).click();
       await page.locator(".about-view").waitFor();
     }
-    expect(await page.getByLabel("Clean text").inputValue()).toBe(hostile);
+    expect(await page.getByLabel("First text (clean)").inputValue()).toBe(hostile);
     expect(await page.locator("main img").count()).toBe(0);
   });
 

@@ -120,16 +120,16 @@ export const walk = async (page: Page): Promise<void> => {
   const vocabSize = new Set(ownText).size;
   const p = page.getByRole("slider", { name: "p of the right character" });
   await p.press("End");
-  expect(await p.getAttribute("aria-valuetext")).toBe("100 %, loss 0.00 nats");
+  expect(await p.getAttribute("aria-valuetext")).toBe("100\u00a0%, loss 0.00 nats");
   await page.getByText(`its loss is ln ${vocabSize} = ${Math.log(vocabSize).toFixed(2)}`, { exact: false }).waitFor();
   await p.press("Home");
-  expect(await p.getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91 nats");
+  expect(await p.getAttribute("aria-valuetext")).toBe("0.10\u00a0%, loss 6.91 nats");
   await page.getByText("worse than guessing", { exact: false }).waitFor();
   const guesses = page.locator(".guesses input");
   for (let i = 0; i < 3; i++) await guesses.nth(i).press("End");
   await guesses.nth(3).press("Home");
   // Three guesses have probability 1 and one guess has 0.1 %, so the mean loss is a quarter of 6.91.
-  expect(await guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91, mean 1.73 nats");
+  expect(await guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10\u00a0%, loss 6.91, mean 1.73 nats");
   await page.getByText("e^(4.17 − 1.40) = 16 times the probability of a guesser", { exact: false }).waitFor();
 
   await goTo(page, "training");

@@ -147,6 +147,19 @@ it.each([
   request.answer.close();
   await written;
   expect(shownOf("left")).toMatchObject({ state: "failed", note });
+  expect(shownOf("left")?.unknown).toEqual(characters);
+});
+
+it("a prompt is written again without the characters that the model never saw", async () => {
+  const { settings, change } = await import("../../web/playground/settings.ts");
+  change({ prompt: "Grüße" });
+  const asks = asked.length;
+  const written = playground.writeWithout(["ü", "ß"], ["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  expect(JSON.parse(request?.body ?? "")).toMatchObject({ prompt: "Gre" });
+  expect(settings.value.prompt).toBe("Gre");
+  request?.answer.close();
+  await written;
 });
 
 it("a form is asked for with the text; one that is refused is wrong at its field until it is changed", async () => {
@@ -159,11 +172,11 @@ it("a form is asked for with the text; one that is refused is wrong at its field
   if (request === undefined) throw new Error("nothing was asked");
   const constraint = { kind: "regex", pattern: "(" };
   expect(JSON.parse(request.body)).toMatchObject({ constraint, speculate: "ngram" });
-  tell(request.answer, { type: "failed", error: "constraint: regex: must be one", field: "constraint" });
+  tell(request.answer, { type: "failed", error: "constraint.pattern: must be one", field: "constraint" });
   request.answer.close();
   await written;
   expect(shownOf("left")).toMatchObject({ state: "failed", note: "The form of the text is not valid." });
-  expect([formWrong(), isFormReady()]).toEqual(["constraint: regex: must be one", true]);
+  expect([formWrong(), isFormReady()]).toEqual(["Regular expression: must be one", true]);
   change({ formTexts: { regex: "(a)" } });
   expect(formWrong()).toBeUndefined();
   change({ form: "jsonSchema", formTexts: { jsonSchema: "{" } });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { compileConstraint } from "#foretoken/generate/constraint/compile.js";
-import { formChoices, readForm } from "../../web/playground/text-form.ts";
+import { formChoices, formFailure, readForm } from "../../web/playground/text-form.ts";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
 
 describe("the form of a text", () => {
@@ -20,6 +20,17 @@ describe("the form of a text", () => {
       if (field !== undefined) expect(readForm(kind, " ")).toEqual({ wrong: undefined });
     const read = readForm("jsonSchema", "{ type: null }");
     expect("wrong" in read && read.wrong).toMatch(/^The schema must be JSON: [^\n]+\.$/u);
+  });
+
+  it("is named in an error as on the page", () => {
+    expect(formFailure("regex", "constraint.pattern: must have a ]; got none")).toBe(
+      "Regular expression: must have a ]; got none",
+    );
+    expect(formFailure("jsonSchema", "constraint.schema.properties.a: must be: this")).toBe(
+      "JSON Schema, properties.a: must be: this",
+    );
+    expect(formFailure("grammar", "constraint: must be short")).toBe("Grammar in EBNF: must be short");
+    expect(formFailure("json", "constraint.kind: must be known")).toBe("constraint.kind: must be known");
   });
 
   it("has examples that can be written", () => {

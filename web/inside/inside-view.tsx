@@ -79,7 +79,10 @@ export const InsideView = () => {
   const own = textOf("corrupted");
   // The reader's own corrupted text needs no proposal, unless it equals the clean text.
   const canPropose = own === "" || own === given;
-  const { pair, isLooking } = usePair(model, given, tab === "patching" && given !== "" && model !== "" && canPropose);
+  const { pair, isLooking } = usePair(
+    { model, text: given, isWhole: query.has("whole") },
+    tab === "patching" && given !== "" && model !== "" && canPropose,
+  );
   // The proposed clean text may be a part of a sample. Other tabs show the given text.
   const text = tab === "patching" && canPropose ? (pair?.clean ?? given) : given;
   const body = model === "" || text === "" ? undefined : { model, text };
@@ -88,7 +91,7 @@ export const InsideView = () => {
   // Until the next model is loaded, everything below belongs to the previous model. Another checkpoint of the same run
   // does not count as another model.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
-  const looked = isOfBefore ? asked : { model, text };
+  const looked = isOfBefore ? { ...asked, given: asked.text } : { model, text, given };
   const example = isLooking ? undefined : (pair?.corrupted ?? null);
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";
   const Shown = shown[tab];
@@ -108,8 +111,9 @@ export const InsideView = () => {
         <div class="inside-top">
           <ModelAndCheckpoint />
           <TextForm
-            label={tab === "patching" ? "Clean text" : "Text"}
+            label={tab === "patching" ? "First text (clean)" : "Text"}
             text={text}
+            own={given}
             failure={failure}
             all={all}
             isOfBefore={isOfBefore}

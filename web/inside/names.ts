@@ -11,12 +11,17 @@ type Tokens = readonly NamedToken[];
 
 export const tokenAt = (tokens: Tokens, at: number): string => visible(tokens[at]?.text ?? "");
 
+/** Whether all tokens are single characters. */
+export const areCharacters = (tokens: Tokens): boolean => tokens.every(({ text }) => [...text].length === 1);
+
 /**
- * Token that is shown first: the last token that is long enough to look like a meaningful word. If there is no such
- * token, the first token.
+ * Token that is shown first: the last token that is long enough to look like a meaningful word. Among single characters,
+ * a vowel, because vowels are often a clear group of their own. If there is no such token, the first token.
  */
 export const openingToken = (tokens: Tokens): NamedToken | undefined =>
-  tokens.findLast(({ text }) => /\p{L}{4}/u.test(text)) ?? tokens[0];
+  tokens.findLast(({ text }) => /\p{L}{4}/u.test(text)) ??
+  tokens.find(({ text }) => /^[aeio]$/.test(text)) ??
+  tokens[0];
 
 /** Cuts a text to a few characters, because a token may be long. */
 export const clipped = (text: string, most = 10): string => {

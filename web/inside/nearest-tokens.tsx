@@ -6,7 +6,7 @@ import { Segmented } from "../parts/segmented.tsx";
 import { address, setQuery } from "../shell/address.ts";
 import { visible } from "../tokens/surprise.ts";
 import { Bars } from "./cells/bars.tsx";
-import { neighbourFailure, openingToken } from "./names.ts";
+import { areCharacters, neighbourFailure, openingToken } from "./names.ts";
 import { useAnswer } from "./state.ts";
 
 const matrices = [
@@ -57,6 +57,8 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
       <p class="about-view">
         A model reads each token as a vector. If the model treats two tokens alike, their vectors are similar. A cosine
         of 1 means that two vectors have the same direction. A cosine of 0 means that they are unrelated.
+        {areCharacters(own) &&
+          " Here the tokens are single characters. Look for groups: a vowel near other vowels, a full stop near “?” and “!”. If all cosines are similar, the model has learned no group for this token."}
       </p>
       <div class="token-choice">
         <fieldset class="token-buttons">

@@ -25,7 +25,7 @@ const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
   lens: ["stage", "rows"],
   neighbours: ["token", "of"],
   heads: ["off"],
-  patching: ["corrupted", "part", "answer"],
+  patching: ["corrupted", "part", "answer", "whole"],
 };
 
 const left = new Map<Tab, { readonly text: string | null; readonly values: Readonly<Record<string, string | null>> }>();

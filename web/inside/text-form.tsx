@@ -13,9 +13,11 @@ export interface TextFormProps {
   readonly label: string;
   readonly text: string;
   /**
-   * Whether `text` is a proposal of the page. A proposal must not replace anything that the user typed. Default: false.
+   * The user's own text, if `text` is a proposal of the page. Another proposal for the same own text must not replace
+   * anything that the user typed. Default: `text`.
    */
-  readonly isProposed?: boolean;
+  readonly own?: string;
+  readonly placeholder?: string;
   readonly failure: Failure | undefined;
   readonly all: TokensAnswer | undefined;
   /** Whether the next model is loading. `all` then still belongs to the previous model. */
@@ -31,13 +33,13 @@ const linesOf = (text: string): number =>
   );
 
 export const TextForm = (props: TextFormProps) => {
-  const { label, text, isProposed = false, failure, all, isOfBefore = false, onText } = props;
+  const { label, text, own = text, placeholder, failure, all, isOfBefore = false, onText } = props;
   const draft = useSignal(text);
-  const before = useRef(text);
+  const before = useRef({ text, own });
   useEffect(() => {
-    if (!isProposed || draft.value === before.current) draft.value = text;
-    before.current = text;
-  }, [text]);
+    if (own !== before.current.own || draft.value === before.current.text) draft.value = text;
+    before.current = { text, own };
+  }, [text, own]);
   const { characters } = failure ?? {};
   const look = () => {
     if (draft.value !== "") onText(draft.value);
@@ -56,6 +58,7 @@ export const TextForm = (props: TextFormProps) => {
         <textarea
           rows={linesOf(draft.value)}
           spellcheck={false}
+          placeholder={placeholder}
           value={draft.value}
           onInput={({ currentTarget }) => {
             draft.value = currentTarget.value;

@@ -5,6 +5,8 @@ export interface Viewed {
   /** Key of the model in the list of models. */
   readonly model: string;
   readonly text: string;
+  /** The user's text. In patching, `text` may be an example in place of it. */
+  readonly given: string;
   /** Tokens of the text, and the shape of the model. */
   readonly all: TokensAnswer;
   /** Proposed corrupted text. Null if there is none; undefined while the page looks for one. */

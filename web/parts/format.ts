@@ -57,13 +57,16 @@ export const rate = (value: number): string =>
     ? Number(value.toPrecision(3)).toExponential().replace("e+", "e")
     : short(value);
 
+/** A number and a percent sign. A line never breaks between them. */
+export const inPercent = (value: number | string): string => `${value}\u00a0%`;
+
 export const percent = (probability: number): string => {
   const value = probability * 100;
-  if (value >= 99.95) return "100 %";
-  if (value >= 10) return `${value.toFixed(1)} %`;
-  if (value >= 0.1) return `${value.toFixed(2)} %`;
-  if (value === 0) return "0 %";
-  return value < 0.0001 ? "below 0.0001 %" : `${Number(value.toFixed(value < 0.001 ? 4 : 3))} %`;
+  if (value >= 99.95) return inPercent(100);
+  if (value >= 10) return inPercent(value.toFixed(1));
+  if (value >= 0.1) return inPercent(value.toFixed(2));
+  if (value === 0) return inPercent(0);
+  return value < 0.0001 ? inPercent("below 0.0001") : inPercent(Number(value.toFixed(value < 0.001 ? 4 : 3)));
 };
 
 export const bytes = (value: number): string => {

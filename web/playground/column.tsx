@@ -1,7 +1,7 @@
 /** Column with a model, its settings, its text, and the branches of the text. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import { isDouble, modelOf, type Side } from "../models/columns.ts";
+import { isDouble, modelOf, type Side, sidesShown } from "../models/columns.ts";
 import { ModelChoice } from "../models/model-choice.tsx";
 import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
@@ -14,7 +14,7 @@ import { beginningOf, plainText, spokenToken } from "../tokens/token-words.ts";
 import { LookInside } from "./look-inside.tsx";
 import { SamplingControls } from "./sampling.tsx";
 import { chooseModel } from "./settings.ts";
-import { branch, isRefused, show, shown, shownOf, type Writing, writings } from "./writing.ts";
+import { branch, isRefused, show, shown, shownOf, type Writing, writeWithout, writings } from "./writing.ts";
 
 const depthOf = (writing: Writing, all: readonly Writing[]): number => {
   let depth = 0;
@@ -106,7 +106,16 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
       <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
         <div class="written-box" aria-busy={writing?.state === "writing"}>
           {writing !== undefined && isRefused(writing) ? (
-            <Notice tone="bad">{writing.note}</Notice>
+            <Notice tone="bad">
+              <p>{writing.note}</p>
+              {writing.unknown !== undefined && (
+                <p>
+                  <button type="button" onClick={() => void writeWithout(writing.unknown ?? [], sidesShown())}>
+                    Write without {writing.unknown.length === 1 ? "it" : "them"}
+                  </button>
+                </p>
+              )}
+            </Notice>
           ) : writing === undefined ? (
             <p class="soft">The model’s text appears here. Less probable tokens have a darker shade.</p>
           ) : (

@@ -6,7 +6,7 @@ import { address } from "../shell/address.ts";
 import { keepInAddress } from "../shell/keep-in-address.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { defaults, type PlaygroundSettings, queryOf, settingsIn } from "./settings-in-address.ts";
-import { type ReadForm, readForm } from "./text-form.ts";
+import { formFailure, type ReadForm, readForm } from "./text-form.ts";
 
 export const settings = signal<PlaygroundSettings>({ ...defaults, ...readKept<PlaygroundSettings>("playground") });
 
@@ -35,7 +35,7 @@ export const isFormReady = (): boolean => "constraint" in readNow();
 const refused = signal<{ readonly form: string; readonly error: string } | undefined>(undefined);
 const formNow = (): string => JSON.stringify([settings.value.form, formText()]);
 export const refuseForm = (error: string): void => {
-  refused.value = { form: formNow(), error };
+  refused.value = { form: formNow(), error: formFailure(settings.value.form, error) };
 };
 
 /** Error of the form, in one line. */

@@ -49,6 +49,16 @@ export const formChoices: readonly FormChoice[] = [
 
 export const fieldOf = (kind: FormKind): FormChoice["field"] => formChoices.find((one) => one.kind === kind)?.field;
 
+/** The server's error with the form's label in place of the request's field: `Regular expression: must have a ]…`. */
+export const formFailure = (kind: FormKind, error: string): string => {
+  const label = fieldOf(kind)?.label;
+  if (label === undefined) return error;
+  return error.replace(
+    /^constraint(?:\.(?:schema|pattern|grammar|choices))?(?:\.([^:\s]+))?(?=:)/u,
+    (_, path?: string) => (path === undefined ? label : `${label}, ${path}`),
+  );
+};
+
 /**
  * Constraint for the server. If the text of the form is not valid, `wrong` contains the reason. If the text is empty,
  * `wrong` is undefined.

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import type { Failure, WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
+import { without } from "../inside/texts.ts";
 import { modelOf, type Side } from "../models/columns.ts";
 import { modelName } from "../models/model-names.ts";
 import { oncePerFrame } from "../parts/once-per-frame.ts";
@@ -10,7 +11,7 @@ import { api } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { refusalWords } from "../tokens/refusal.ts";
 import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../tokens/written-token.ts";
-import { refuseForm, settings, settingsOf } from "./settings.ts";
+import { change, refuseForm, settings, settingsOf } from "./settings.ts";
 
 export interface Writing {
   readonly id: number;
@@ -28,6 +29,8 @@ export interface Writing {
   readonly tokens: readonly WrittenToken[];
   readonly state: "writing" | "done" | "stopped" | "failed";
   readonly note: string;
+  /** Characters of the prompt that the model never saw. */
+  readonly unknown?: readonly string[];
   readonly paused: readonly string[];
   readonly sharedWith: readonly string[];
 }
@@ -119,7 +122,9 @@ const fail = (growing: Growing, failure: Failure): void => {
   const isForm = /^constraint\b/u.test(failure.field ?? "");
   if (isForm) refuseForm(failure.error);
   const note = isForm ? "The form of the text is not valid." : refusalWords(failure, "prompt");
-  growing.current = { ...growing.current, state: "failed", note };
+  const { characters } = failure;
+  const unknown = characters === undefined || characters.length === 0 ? {} : { unknown: characters };
+  growing.current = { ...growing.current, state: "failed", note, ...unknown };
 };
 
 const takeEvent = (growing: Growing, event: WritingEvent): void => {
@@ -218,6 +223,12 @@ export const write = (sides: readonly Side[]): Promise<void> =>
       await run(side, writing, [], abort);
     }
   });
+
+/** Removes characters from the prompt, and writes again. */
+export const writeWithout = (characters: readonly string[], sides: readonly Side[]): Promise<void> => {
+  change({ prompt: without(settings.value.prompt, characters) });
+  return write(sides);
+};
 
 /** Continues a text from a token that is replaced by another candidate. */
 export const branch = (side: Side, from: Writing, at: number, candidate: Candidate): Promise<void> =>

@@ -2,7 +2,7 @@
 
 import { comparedStyle } from "../chart/palette.ts";
 import { Swatch } from "../chart/swatch.tsx";
-import { count, loss } from "../parts/format.ts";
+import { count, inPercent, loss } from "../parts/format.ts";
 import { Sign } from "../parts/run-state.tsx";
 import { isLive, stateWords } from "../parts/state-words.ts";
 import { runAddress } from "../shell/address.ts";
@@ -20,7 +20,9 @@ const Seed = ({ seed, name, run }: SeedRun) => {
         : {word}, {done}
       </span>{" "}
       <span class="num soft">
-        {isLive(run) ? `${Math.floor((100 * run.step) / Math.max(1, run.steps))} %` : loss(run.best?.natsPerCharacter)}
+        {isLive(run)
+          ? inPercent(Math.floor((100 * run.step) / Math.max(1, run.steps)))
+          : loss(run.best?.natsPerCharacter)}
       </span>
     </a>
   );

@@ -6,7 +6,7 @@ import { Chart } from "../chart/chart.tsx";
 import type { Curve, Interval } from "../chart/curve.ts";
 import { comparedStyle } from "../chart/palette.ts";
 import { Command } from "../parts/command.tsx";
-import { count, loss, some } from "../parts/format.ts";
+import { count, inPercent, loss, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Sign } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
@@ -55,7 +55,7 @@ const Winner = ({ sweep, rows }: { readonly sweep: SweepSummary; readonly rows: 
         )}
         <Figure
           label="Steps trained"
-          value={`${Math.round((100 * result.steps) / result.plannedSteps)} %`}
+          value={inPercent(Math.round((100 * result.steps) / result.plannedSteps))}
           note={`${count(result.steps)} of ${count(result.plannedSteps)}`}
         />
       </div>

@@ -10,12 +10,12 @@ export interface SurpriseLevel {
 }
 
 export const surpriseLevels: readonly SurpriseLevel[] = [
-  { level: 0, from: 0.9, label: "over 90 %", brief: "> 90 %" },
-  { level: 1, from: 0.5, label: "50–90 %" },
-  { level: 2, from: 0.2, label: "20–50 %" },
-  { level: 3, from: 0.05, label: "5–20 %" },
-  { level: 4, from: 0.01, label: "1–5 %" },
-  { level: 5, from: 0, label: "under 1 %", brief: "< 1 %" },
+  { level: 0, from: 0.9, label: "over 90\u00a0%", brief: "> 90\u00a0%" },
+  { level: 1, from: 0.5, label: "50–90\u00a0%" },
+  { level: 2, from: 0.2, label: "20–50\u00a0%" },
+  { level: 3, from: 0.05, label: "5–20\u00a0%" },
+  { level: 4, from: 0.01, label: "1–5\u00a0%" },
+  { level: 5, from: 0, label: "under 1\u00a0%", brief: "< 1\u00a0%" },
 ];
 
 export const levelOf = (probability: number): number =>

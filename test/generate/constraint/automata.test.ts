@@ -89,6 +89,20 @@ test.each([
   expect(() => parseRegex(pattern, "here")).toThrow(/^here: must be a regular expression of [^\n]+; got [^\n]+$/u);
 });
 
+test.each([
+  ["x[a-z", 'must have a ] for the [ at character 2; got no ] after "[a-z"'],
+  ["a(b", 'must have a ) for the ( at character 2; got no ) after "(b"'],
+  ["(?<name", 'must have a > for the < at character 3; got no > after "<name"'],
+  ["\\u{12", 'must have a } for the { at character 3; got no } after "{12"'],
+  ["a\\", 'must have a character after its last backslash; got "a\\\\"'],
+  ["ab)", 'got a ) without a ( at character 3 of "ab)"'],
+  ["ab[z-a]", 'got a range with its end before its beginning at character 6 of "ab[z-a]"'],
+  ["ab\\y", 'got \\y at character 3 of "ab\\\\y"'],
+  ["+", 'got + behind nothing at character 1 of "+"'],
+])("a broken expression is refused with the place and what is missing: %j", (pattern, words) => {
+  expect(() => parseRegex(pattern, "here")).toThrow(words);
+});
+
 test("patterns of schemas may have a backslash before signs, as without the flag u, but not before letters", () => {
   const dfa = dfaOf(parseRegex("[\\w\\-]+\\@\\_", "here", "lenient"), "here");
   expect(labelOf(dfa, "a-b@_")).toBe(0);

@@ -7,7 +7,7 @@ import { count, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { address, setQuery } from "../../shell/address.ts";
 import { Bars } from "../cells/bars.tsx";
-import { isOne, spanName } from "../names.ts";
+import { isOne, spanName, spanWords } from "../names.ts";
 import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
 import { Arcs } from "./arcs.tsx";
@@ -51,7 +51,7 @@ const Legend = ({ isCausal }: { readonly isCausal: boolean }) => (
           <span key={value} class={`ramp ramp-${value * 100}`} />
         ))}
       </span>
-      0, 5, 25, 50, 100 % of a row’s attention
+      0, 5, 25, 50, 100&nbsp;% of a row’s attention
     </li>
     {isCausal && (
       <li>
@@ -131,6 +131,21 @@ const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPla
   return { layer: current?.layer ?? layer ?? 0, head: current?.head ?? 0, isKnown: current !== undefined };
 };
 
+/** Says why the view begins with this head, and what its map shows, with the strongest cell of the last row. */
+const AboutHead = ({ answer, isOpening }: { readonly answer: AttentionAnswer; readonly isOpening: boolean }) => {
+  const { tokens, rows, columns, maps } = answer;
+  const values = maps[0]?.values.at(-1) ?? [];
+  const column = strongestOf(values);
+  const [own, other] = [rows.at(-1), columns[column]];
+  if (own === undefined || other === undefined) return null;
+  return (
+    <p class="about num">
+      {isOpening && "The page begins with this head, because on average it looks furthest back from the last token. "}
+      {`In the last row, ${spanWords(tokens, own)} looks most at ${spanWords(tokens, other)}: ${percent(values[column] ?? 0)} of its attention.`}
+    </p>
+  );
+};
+
 export const AttentionView = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const time = tokens.length;
@@ -162,7 +177,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
     <>
       <p class="about-view">
         To predict the next token, each token looks back at the text. A row of a map shows how one head divides a
-        token’s attention among the token itself and earlier tokens. Each row sums to 100 %.
+        token’s attention among the token itself and earlier tokens. Each row sums to 100&nbsp;%.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="attention-top">
@@ -189,6 +204,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
               <Legend isCausal={shape.isCausal} />
               {time > 16 && <Range from={from} to={shownEnd} time={time} />}
             </div>
+            <AboutHead answer={answer} isOpening={!address.value.query.has("head")} />
             {isGrouped && (
               <p class="soft about">
                 {`${count(to - from)} tokens do not fit on a screen. Each cell covers ${count(sizeOf(answer.rows[0]))} by ${count(sizeOf(answer.rows[0]))} tokens. For each cell, the attention is summed over its columns and averaged over its rows. If you choose at most ${mostCells} tokens, each token has its own row and column. A map has at most 2,048 tokens.`}
@@ -213,8 +229,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           <h2>Attention as arcs</h2>
           <p class="soft about">
             Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention. Attention
-            below 2 % has no arc. Attention of 10 % or more is also shown as a number. Choose another token with the
-            arrow keys or a click.
+            below 2&nbsp;% has no arc. Attention of 10&nbsp;% or more is also shown as a number. Choose another token
+            with the arrow keys or a click.
           </p>
           <Arcs
             answer={answer}

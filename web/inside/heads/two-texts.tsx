@@ -7,6 +7,7 @@ import { Notice } from "../../parts/notice.tsx";
 import { readEvents } from "../../server/event-stream.ts";
 import { api, failureOf, jsonBody } from "../../server/request.ts";
 import { authorization } from "../../shell/token.ts";
+import { firstDifference, type Marked } from "./first-difference.ts";
 
 const settings = { maxNewTokens: 80, temperature: 0.8, topK: 40 } as const;
 
@@ -33,12 +34,6 @@ const write = async (body: object, signal: AbortSignal, onText: (written: Writte
     if (event.type === "failed") onText({ text, failure: event.error });
     else onText({ text, failure: undefined });
   }
-};
-
-const sameFor = (a: string, b: string): number => {
-  let at = 0;
-  while (at < a.length && at < b.length && a[at] === b[at]) at++;
-  return at;
 };
 
 export interface TwoTextsProps {
@@ -79,14 +74,15 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
   };
   const [before, after] = texts.value;
   const isEmpty = [before, after].every((one) => one === nothing) && !writing.value;
-  const same = after.text === "" ? before.text.length : sameFor(before.text, after.text);
-  const column = (title: string, { text, failure }: Written) => (
+  const [first, second] = firstDifference(before.text, after.text, writing.value || after.text === "");
+  const column = (title: string, text: Marked, failure: string | undefined) => (
     <section class="column" aria-label={title}>
       <h3>{title}</h3>
       <p class="written written-box" dir="auto">
         <span class="prompt">{prompt}</span>
-        {text.slice(0, same)}
-        {same < text.length && <mark class="differs">{text.slice(same)}</mark>}
+        {text.before}
+        {text.mark !== "" && <mark class="differs">{text.mark}</mark>}
+        {text.after}
       </p>
       {failure !== undefined && <Notice tone="bad">{failure}</Notice>}
     </section>
@@ -113,13 +109,13 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
         <span class="soft about">
           {headsOff.length === 0
             ? "Switch a head off first."
-            : "The text above is the prompt. Differences are underlined."}
+            : "The text above is the prompt. The first difference is underlined; what follows depends on it."}
         </span>
       </div>
       {!isEmpty && (
         <div class="columns double" aria-busy={writing.value}>
-          {column("All heads", before)}
-          {column("Without the chosen heads", after)}
+          {column("All heads", first, before.failure)}
+          {column("Without the chosen heads", second, after.failure)}
         </div>
       )}
     </>

@@ -11,11 +11,21 @@ interface Proposed {
   readonly pair: PairAnswer["pair"];
 }
 
+export interface Wanted {
+  readonly model: string;
+  readonly text: string;
+  /** Whether the clean text must be the whole text. */
+  readonly isWhole: boolean;
+}
+
 const proposed = signal<Proposed>({ key: "", pair: null });
 
-/** A run's own sample gives a better pair than its first characters, so the search may use any part of the sample. */
-const find = async (model: string, text: string, abort: AbortSignal): Promise<PairAnswer["pair"]> => {
-  const sample = await sampleOf(model);
+/**
+ * A run's own sample gives a better pair than its first characters, so the search may use any part of the sample, unless
+ * the clean text must be the whole text.
+ */
+const find = async ({ model, text, isWhole }: Wanted, abort: AbortSignal): Promise<PairAnswer["pair"]> => {
+  const sample = isWhole ? undefined : await sampleOf(model);
   const isOwn = sample !== undefined && beginningOf(sample) === text;
   const body = isOwn ? { model, text: sample } : { model, text, whole: true };
   const answer = await postJson<PairAnswer>(`${api}/inside/pair`, body, abort);
@@ -26,14 +36,14 @@ const find = async (model: string, text: string, abort: AbortSignal): Promise<Pa
  * The proposed pair for a model and a text.
  * @param isWanted whether to look for a pair.
  */
-export const usePair = (model: string, text: string, isWanted: boolean) => {
-  const key = JSON.stringify([model, text]);
+export const usePair = (wanted: Wanted, isWanted: boolean) => {
+  const key = JSON.stringify(wanted);
   const isKnown = proposed.value.key === key;
   useEffect(() => {
     if (!isWanted || isKnown) return;
     const controller = new AbortController();
     waiting.value++;
-    void find(model, text, controller.signal)
+    void find(wanted, controller.signal)
       .catch(() => null)
       .then((pair) => {
         if (!controller.signal.aborted) proposed.value = { key, pair };

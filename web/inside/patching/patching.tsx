@@ -1,7 +1,7 @@
 /** Activation patching: finds the activations of one text that cause its answer in another text. */
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../../src/serve/studio/inside/protocol.ts";
-import { capital, count, loss, percent } from "../../parts/format.ts";
+import { capital, count, inPercent, loss, percent } from "../../parts/format.ts";
 import { NarrowFold } from "../../parts/narrow-fold.tsx";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
@@ -14,17 +14,8 @@ import { indexOf, setIndex, setText, textOf, useAnswer } from "../state.ts";
 import { TextForm } from "../text-form.tsx";
 import type { Viewed } from "../viewed.ts";
 import { type Found, type PatchTableProps, usePatches } from "./patches.ts";
-import {
-  changedIn,
-  differenceWords,
-  mostRestored,
-  movedWords,
-  openingPlaces,
-  placeKey,
-  placeName,
-  restoredBy,
-  shownPlace,
-} from "./restored.ts";
+import { changedIn, mostRestored, openingPlaces, placeKey, placeName, restoredBy, shownPlace } from "./restored.ts";
+import { cellWords, movedWords, textsWords } from "./words.ts";
 
 const parts = [
   { value: "residual", label: "Whole stream" },
@@ -85,9 +76,11 @@ const Says = ({
   readonly found: Found;
   readonly part: PatchPart;
 }) => (
-  <p class="patch-says num" aria-live="polite">
-    {differenceWords(base)} {part === "residual" ? movedWords(found, base) : ""}
-  </p>
+  <div class="patch-says num" aria-live="polite">
+    <p>{textsWords(base)}</p>
+    <p>{cellWords(base)}</p>
+    {part === "residual" && <p>{movedWords(found, base)}</p>}
+  </div>
 );
 
 const PatchMap = ({ request, base }: PatchTableProps) => {
@@ -122,7 +115,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     return {
       // A smaller difference is a rounding error, not a decrease.
       value: value < 0 && value > -0.005 ? 0 : value,
-      words: `the answer has ${percent(share)}, ${Math.round(100 * value)} % restored`,
+      words: `the answer has ${percent(share)}, ${inPercent(Math.round(100 * value))} restored`,
       className: isBest ? "heat-best" : "",
     };
   };
@@ -157,9 +150,9 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
         <div class="heat-column" aria-busy={isUnderWay}>
           <HeatKey
             label="Probability of the answer with one activation restored"
-            from={`as corrupted, ${percent(base.corrupted.probability)}`}
-            to={`as clean, ${percent(base.clean.probability)}`}
-            against="further from clean"
+            from={`second text, ${percent(base.corrupted.probability)}`}
+            to={`first text, ${percent(base.clean.probability)}`}
+            against="further away"
             none={left.length > 0 ? "not tried" : undefined}
           />
           <Heat
@@ -189,8 +182,8 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             )}
           </p>
           <div class="three-readings" aria-live="polite">
-            <Reading title="Clean" reading={base.clean} answer={base.answer.id} />
-            <Reading title="Corrupted" reading={base.corrupted} answer={base.answer.id} />
+            <Reading title="First text" reading={base.clean} answer={base.answer.id} />
+            <Reading title="Second text" reading={base.corrupted} answer={base.answer.id} />
             <Reading
               title={shown === undefined ? "Patched" : `Patched at ${placeName(shown)}`}
               reading={shown === undefined ? undefined : found.get(placeKey(shown))}
@@ -219,10 +212,28 @@ const AnswerChoice = ({ base }: { readonly base: PatchAnswer }) => (
   </label>
 );
 
-export const Patching = ({ model, text, all, example }: Viewed) => {
+/** Says which of the two texts the page chose. The reader can return to the own text. */
+const Chosen = ({ text, given, example }: Pick<Viewed, "text" | "given" | "example">) => (
+  <p class="row soft about">
+    {example === undefined
+      ? "Searching for an example: a second text after which the model predicts another token…"
+      : example === null
+        ? "No example found: change one token of the second text."
+        : text === given
+          ? "The second text is an example of the page: one token of the first text is changed."
+          : "Both texts are an example of the page: a part of the run’s last sample, and the same part with one token changed."}
+    {text !== given && (
+      <button type="button" onClick={() => setQuery({ whole: "1" })}>
+        Use the text of the other tabs
+      </button>
+    )}
+  </p>
+);
+
+export const Patching = ({ model, text, given, all, example }: Viewed) => {
   const own = textOf("corrupted");
   const isOpening = own === "" && example === undefined;
-  const corrupted = own || (example ?? text);
+  const corrupted = own || (example === undefined ? "" : (example ?? text));
   const asked = address.value.query.get("answer");
   const answer = asked !== null && /^\d{1,9}$/.test(asked) ? { answer: Number(asked) } : {};
   const request: PatchRequest = { model, clean: text, corrupted, ...answer, places: [] };
@@ -232,15 +243,15 @@ export const Patching = ({ model, text, all, example }: Viewed) => {
     <>
       <NarrowFold name="How patching works">
         <p class="about-view">
-          The two texts differ in one place, so the model predicts different tokens. The map copies one activation of
-          the clean text above, at one layer and one token, into the corrupted text below. Where the answer of the clean
-          text returns, this activation contains the information that leads to the answer.
+          Patching shows where in the model the information for a prediction is. It needs two texts that differ in one
+          token, and after which the model predicts different tokens.
         </p>
       </NarrowFold>
       <TextForm
-        label="Corrupted text, same number of tokens"
+        label="Second text (corrupted), same number of tokens"
         text={corrupted}
-        isProposed={own === ""}
+        own={own}
+        placeholder={isOpening ? "Searching for an example…" : ""}
         failure={failure}
         all={undefined}
         onText={(next) => {
@@ -249,21 +260,20 @@ export const Patching = ({ model, text, all, example }: Viewed) => {
           setText("corrupted", next);
         }}
       />
+      {own === "" && <Chosen text={text} given={given} example={example} />}
       {all.left > 0 && <p class="soft about">The text must fit the context length: shorten it.</p>}
-      {value !== undefined && (
+      {value !== undefined && !isOpening && (
         <div aria-busy={isWaiting}>
-          {corrupted === text ? (
-            <p class="row">
-              Both texts are the same: change the corrupted text.
-              {own !== "" && (
-                <button type="button" onClick={() => setText("corrupted", "")}>
-                  Propose a text
-                </button>
-              )}
-            </p>
-          ) : (
-            found.asked !== undefined && <PatchMap request={found.asked} base={value} />
-          )}
+          {corrupted === text
+            ? own !== "" && (
+                <p class="row">
+                  Both texts are the same: change the second text.
+                  <button type="button" onClick={() => setText("corrupted", "")}>
+                    Propose a text
+                  </button>
+                </p>
+              )
+            : found.asked !== undefined && <PatchMap request={found.asked} base={value} />}
         </div>
       )}
     </>

@@ -1,7 +1,5 @@
 /** Measures how far patches restore the probability of the answer. */
 import type { InsideShape, PatchAnswer, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
-import { percent } from "../../parts/format.ts";
-import { visible } from "../../tokens/surprise.ts";
 
 type Base = Pick<PatchAnswer, "clean" | "corrupted">;
 
@@ -69,49 +67,4 @@ export const openingPlaces = (
   const all = [...places(own), ...places(others)];
   if (isQuick(all)) return all;
   return isQuick(places(own)) ? places(own) : [];
-};
-
-/** Spaces around a word are left out. */
-const quoted = (text: string): string => `“${visible(text.trim() || text)}”`;
-
-/** Describes the two texts in one or two sentences. */
-export const differenceWords = ({ tokens, answer, clean, corrupted }: Omit<PatchAnswer, "patched">): string => {
-  const [first, ...others] = changedIn(tokens);
-  const change =
-    first === undefined || others.length > 0
-      ? "After the corrupted text"
-      : `With ${quoted(tokens.corrupted[first]?.text ?? "")} in place of ${quoted(tokens.clean[first]?.text ?? "")}`;
-  const [other] = corrupted.top;
-  const instead =
-    other === undefined || other.id === answer.id
-      ? ""
-      : `, and the model predicts ${quoted(other.text)} (${percent(other.probability)})`;
-  return `After the clean text, ${quoted(answer.text)} has ${percent(clean.probability)}. ${change}, it has ${percent(corrupted.probability)}${instead}.`;
-};
-
-/**
- * Describes in one or two sentences how the information moves from the changed token to the last token. Undefined until
- * both columns are tried, or if the texts differ in several tokens or in the last token.
- */
-export const movedWords = (found: ReadonlyMap<string, PatchReading>, base: PatchAnswer): string | undefined => {
-  const { tokens, answer, shape } = base;
-  const last = tokens.clean.length - 1;
-  const [changed, ...others] = changedIn(tokens);
-  if (changed === undefined || changed === last || others.length > 0) return undefined;
-  const column = (position: number): readonly number[] =>
-    Array.from({ length: shape.nLayer }, (_, layer) => found.get(placeKey({ layer, position }))?.probability ?? -1);
-  const [early, late] = [column(changed), column(last)];
-  if ([...early, ...late].includes(-1)) return undefined;
-  const isBack = (probability: number): boolean => restoredBy(probability, base) >= 0.5;
-  const lost = early.findIndex((one) => !isBack(one));
-  const before = lost === -1 ? early.length : lost;
-  const from = late.findLastIndex((one) => !isBack(one)) + 1;
-  const back = quoted(answer.text);
-  const start =
-    before === 0
-      ? `Copied at token ${changed + 1} after layer 1, the clean activation brings ${back} back only to ${percent(early[0] ?? 0)}: layer 1 has already moved the information.`
-      : `Copied at token ${changed + 1}, the clean activation brings ${back} back after ${before === 1 ? "layer 1" : `layers 1 to ${before}`} (to ${percent(early[before - 1] ?? 0)}).`;
-  const end =
-    from < late.length ? ` At the last token, it does so from layer ${from + 1} on (${percent(late[from] ?? 0)}).` : "";
-  return start + end;
 };

@@ -1,12 +1,12 @@
 /** Numbers and results of the lesson in words. */
 import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
-import { percent } from "../../parts/format.ts";
+import { inPercent, percent } from "../../parts/format.ts";
 import { meaningOf, recentLoss } from "./meaning.ts";
 
 /** A probability in percent, without powers of ten. */
 export const percentText = (probability: number): string => {
-  if (probability > 0 && probability < 0.001) return "< 0.1 %";
-  if (probability > 0.999 && probability < 1) return "> 99.9 %";
+  if (probability > 0 && probability < 0.001) return inPercent("<\u00a00.1");
+  if (probability > 0.999 && probability < 1) return inPercent(">\u00a099.9");
   return percent(probability);
 };
 

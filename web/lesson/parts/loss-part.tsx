@@ -4,6 +4,7 @@ import { Chart } from "../../chart/chart.tsx";
 import type { Curve, CurveStyle, Interval } from "../../chart/curve.ts";
 import { comparedStyle } from "../../chart/palette.ts";
 import type { XAxis } from "../../chart/ticks.ts";
+import { inPercent } from "../../parts/format.ts";
 import { Segmented } from "../../parts/segmented.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
 import type { LessonText } from "../chapter/text.ts";
@@ -22,7 +23,7 @@ const millionthsAt = (position: number): number => Math.round(million * probabil
 const positions = Float64Array.from({ length: probabilitySteps + 1 }, (_, position) => millionthsAt(position));
 const costs = positions.map((value) => lossOf(value / million));
 const millionthsText = (value: number): string =>
-  value % 10_000 === 0 ? `${value / 10_000} %` : percentText(value / million);
+  value % 10_000 === 0 ? inPercent(value / 10_000) : percentText(value / million);
 const millionthsAxis: XAxis = {
   text: millionthsText,
   texts: (values) => values.map(millionthsText),
@@ -66,7 +67,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
 
 /** Formats 1/V with two significant digits, even if 1/V is small. */
 const guesserText = (vocabSize: number): string =>
-  vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
+  vocabSize > 500 ? inPercent((100 / vocabSize).toPrecision(2)) : percentText(1 / vocabSize);
 
 const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   const position = useSignal(positionOf(0.1));
@@ -86,8 +87,8 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
       <h2 id="guess-head">One guess</h2>
       <p>
         At each position the model gives every character of the vocabulary a probability. Then the text shows the right
-        character. The probability of this character is p, and the loss is <b>−ln p</b>. The loss is 0 for p = 100 % and
-        larger for a smaller p. Move p:
+        character. The probability of this character is p, and the loss is <b>−ln p</b>. The loss is 0 for p =
+        100&nbsp;% and larger for a smaller p. Move p:
       </p>
       <label class="slider wide-slider">
         p of the right character
@@ -105,10 +106,10 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         />
         <output class="num">{percentText(probability)}</output>
         <span class="ticks" aria-hidden="true">
-          <span>0.1 %</span>
-          <span>1 %</span>
-          <span>10 %</span>
-          <span>100 %</span>
+          <span>0.1&nbsp;%</span>
+          <span>1&nbsp;%</span>
+          <span>10&nbsp;%</span>
+          <span>100&nbsp;%</span>
         </span>
       </label>
       <p class="result">

@@ -82,62 +82,79 @@ const checkDialect = (pattern: string, where: string, dialect: Dialect): void =>
   });
 };
 
-/** Functions that the parser needs both inside and outside of character classes. */
+/** A part that must still be closed. Its beginning counts characters from 1. */
+interface Opened {
+  readonly sign: string;
+  readonly closing: string;
+  readonly begin: number;
+}
+
+/** Functions that the parser needs both inside and outside of character classes. Places count characters from 1. */
 const reader = (pattern: string, where: string) => {
   const chars = Array.from(pattern);
   let at = 0;
-  const refuse = (got: string): ConfigError =>
+  const refuse = (got: string, place = at): ConfigError =>
     new ConfigError({
       where,
       must: "must be a regular expression of characters, classes, groups, alternatives, repetitions, ^ and $",
-      got: `${got} in ${shown(pattern)}`,
+      got: `${got} at character ${Math.max(1, place)} of ${shown(pattern)}`,
     });
-  const take = (): string => {
+  const unclosed = ({ sign, closing, begin }: Opened): ConfigError =>
+    new ConfigError({
+      where,
+      must: `must have a ${closing} for the ${sign} at character ${begin}`,
+      got: `no ${closing} after ${shown(chars.slice(begin - 1).join(""))}`,
+    });
+  const take = (opened?: Opened): string => {
     const char = chars[at++];
-    if (char === undefined) throw refuse("an expression that ends too early");
-    return char;
+    if (char !== undefined) return char;
+    if (opened !== undefined) throw unclosed(opened);
+    throw new ConfigError({ where, must: "must have a character after its last backslash", got: shown(pattern) });
   };
   const takeIf = (text: string): boolean => {
     if (chars.slice(at, at + text.length).join("") !== text) return false;
     at += text.length;
     return true;
   };
-  const hex = (length: number): number => {
+  const hex = (length: number, begin: number): number => {
     const text = chars.slice(at, at + length).join("");
-    if (!/^[0-9a-fA-F]+$/u.test(text) || text.length !== length) throw refuse("an escape without digits");
+    if (!/^[0-9a-fA-F]+$/u.test(text) || text.length !== length) throw refuse("an escape without digits", begin);
     at += length;
     return Number.parseInt(text, 16);
   };
   const braced = (): string => {
+    const opened = { sign: "{", closing: "}", begin: at };
     let text = "";
-    for (let char = take(); char !== "}"; char = take()) text += char;
+    for (let char = take(opened); char !== "}"; char = take(opened)) text += char;
     return text;
   };
   /** The set of characters of an escape. The backslash was already read. */
   const escaped = (): CharSet => {
+    const begin = at;
     const char = take();
+    const refuseIt = (got: string): ConfigError => refuse(got, begin);
+    const single = (code: number): CharSet => {
+      if (!(code >= 0 && code <= 0x10ffff)) throw refuseIt("an escape beyond the last code point");
+      return [code, code];
+    };
     const known = classEscapes[char];
     if (known !== undefined) return known;
     const code = charEscapes[char];
-    if (char === "0" && /[0-9]/u.test(chars[at] ?? "")) throw refuse("an octal number");
+    if (char === "0" && /[0-9]/u.test(chars[at] ?? "")) throw refuseIt("an octal number");
     if (code !== undefined) return [code, code];
-    if (char === "x") return single(hex(2));
+    if (char === "x") return single(hex(2, begin));
     if (char === "u") {
       if (takeIf("{")) return single(Number.parseInt(braced(), 16));
-      const first = hex(4);
+      const first = hex(4, begin);
       if (first < 0xd800 || first > 0xdfff) return single(first);
-      if (first < 0xdc00 && takeIf("\\u")) return single(0x10000 + ((first - 0xd800) << 10) + (hex(4) - 0xdc00));
-      throw refuse("half of a surrogate pair");
+      if (first < 0xdc00 && takeIf("\\u")) return single(0x10000 + ((first - 0xd800) << 10) + (hex(4, begin) - 0xdc00));
+      throw refuseIt("half of a surrogate pair");
     }
     if (char === "c" && /[a-zA-Z]/u.test(chars[at] ?? "")) return single((take().codePointAt(0) ?? 0) % 32);
-    if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse, where);
+    if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuseIt, where);
     // In JavaScript, an escape of any other letter has no meaning. In other regex languages it may have a meaning.
-    if (/[a-zA-Z1-9]/u.test(char)) throw refuse(`\\${char}`);
+    if (/[a-zA-Z1-9]/u.test(char)) throw refuseIt(`\\${char}`);
     return single(char.codePointAt(0) ?? 0);
-  };
-  const single = (code: number): CharSet => {
-    if (!(code >= 0 && code <= 0x10ffff)) throw refuse("an escape beyond the last code point");
-    return [code, code];
   };
   return {
     chars,
@@ -145,6 +162,7 @@ const reader = (pattern: string, where: string) => {
     takeIf,
     escaped,
     refuse,
+    unclosed,
     peek: () => chars[at],
     place: () => at,
     moveTo: (to: number) => (at = to),
@@ -155,10 +173,11 @@ type Reader = ReturnType<typeof reader>;
 
 /** Reads the inside of [...]. The opening bracket was already read. */
 const parseClass = (read: Reader, where: string): CharSet => {
+  const opened = { sign: "[", closing: "]", begin: read.place() };
   const negated = read.takeIf("^");
   const sets: CharSet[] = [];
   while (read.peek() !== "]") {
-    const char = read.take();
+    const char = read.take(opened);
     const set = char === "\\" ? (read.takeIf("b") ? ([8, 8] as const) : read.escaped()) : charsOf(char);
     const next = read.chars[read.place() + 1];
     if (read.peek() === "-" && next !== "]" && next !== undefined && set[0] === set[1] && set.length === 2) {
@@ -220,16 +239,18 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
     return options.length === 1 && options[0] !== undefined ? options[0] : either(...options);
   };
   const parseGroup = (): Regex => {
+    const opened = { sign: "(", closing: ")", begin: read.place() };
     if (read.takeIf("?")) {
       if (read.takeIf("<")) {
         if (read.peek() === "=" || read.peek() === "!") throw read.refuse("a lookbehind");
-        while (read.take() !== ">");
+        const name = { sign: "<", closing: ">", begin: read.place() };
+        while (read.take(name) !== ">");
       } else if (!read.takeIf(":")) {
         throw read.refuse(read.peek() === "=" || read.peek() === "!" ? "a lookahead" : "flags inside a group");
       }
     }
     const inside = parseAlternatives();
-    if (!read.takeIf(")")) throw read.refuse("a ( without a )");
+    if (!read.takeIf(")")) throw read.unclosed(opened);
     return inside;
   };
   const parseAtom = (): Regex => {
@@ -268,7 +289,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : sequence(...parts);
   };
   const regex = parseAlternatives();
-  if (read.peek() !== undefined) throw read.refuse("a ) without a (");
+  if (read.peek() !== undefined) throw read.refuse("a ) without a (", read.place() + 1);
   checkDialect(pattern, where, dialect);
   return regex;
 };
