@@ -194,7 +194,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
             <span class="soft"> {run.state === "failed" || isCutOff(run) ? "" : stateWords(run).about}</span>
           </p>
         </div>
-        <Actions run={run} />
+        <Actions run={run} chats={feed.data.value?.chat === true} />
       </div>
       <Failed run={run} />
       {isCutOff(run) && (isRefused.value ? <Restarted /> : <CutOff />)}
@@ -209,7 +209,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
           <Samples feed={feed} run={run} />
         </>
       )}
-      <Facts run={run} />
+      <Facts run={run} feed={feed} />
       {!isBare && <Measurements feed={feed} run={run} />}
       <Configuration run={run} />
     </article>

@@ -91,6 +91,13 @@ export interface ListedModel {
   readonly contextLength: number;
 }
 
+interface ModelState {
+  readonly name: string;
+  readonly chats: boolean;
+  readonly texts: number;
+  readonly counts: EngineCounts;
+}
+
 export interface ServedModels {
   list(): readonly ListedModel[];
   /** @throws ApiError for an unknown name. */
@@ -102,8 +109,11 @@ export interface ServedModels {
    * @throws ApiError for an unknown name, or if too many texts wait.
    */
   take(name: string | undefined, texts: number): Lease;
-  /** For each model: the number of its texts (in progress and waiting), and the counts of its engine. */
-  state(): Promise<readonly { readonly name: string; readonly texts: number; readonly counts: EngineCounts }[]>;
+  /**
+   * For each model: whether it has a chat template, the number of its texts (in progress and waiting), and the counts of
+   * its engine.
+   */
+  state(): Promise<readonly ModelState[]>;
   /** Checks for replaced files and loads them. */
   refresh(): Promise<void>;
   close(): Promise<void>;
@@ -254,6 +264,7 @@ export const openServedModels = async (
       Promise.all(
         all.map(async ({ source, loaded, texts }) => ({
           name: source.name,
+          chats: loaded.lm.chatTemplate !== null,
           texts,
           counts: await loaded.engine.counts(),
         })),
