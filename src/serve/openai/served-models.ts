@@ -159,6 +159,13 @@ const open = async (
   }
 };
 
+const stateOf = async ({ source, loaded, texts }: Served): Promise<ModelState> => ({
+  name: source.name,
+  chats: loaded.lm.chatTemplate !== null,
+  texts,
+  counts: await loaded.engine.counts(),
+});
+
 /**
  * Loads all models.
  * @param tell gets a line for the user when a model was loaded again, or could not be loaded.
@@ -260,15 +267,7 @@ export const openServedModels = async (
         },
       };
     },
-    state: () =>
-      Promise.all(
-        all.map(async ({ source, loaded, texts }) => ({
-          name: source.name,
-          chats: loaded.lm.chatTemplate !== null,
-          texts,
-          counts: await loaded.engine.counts(),
-        })),
-      ),
+    state: () => Promise.all(all.map(stateOf)),
     async refresh() {
       for (const served of all) {
         if (served.loading !== undefined) continue;
