@@ -98,7 +98,7 @@ test("a plan for conversations asks for a model with a chat template, at the fie
     [{ initFrom: "runs/a/best" }, "a model without a chat template"],
   ] as const) {
     const { status, body } = await page.post("plan", { text, ...more });
-    const error = `initFrom: conversations need a model with a chat template; got ${got}; try such a model`;
+    const error = `initFrom: conversations need a model with a chat template; got ${got}; try choosing one`;
     expect([status, body]).toEqual([400, { error, field: "initFrom" }]);
   }
 });

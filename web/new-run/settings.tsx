@@ -4,7 +4,7 @@ import { asSentence } from "../parts/format.ts";
 import { info, models } from "../server/facts.ts";
 import { change, draft, request, setValue } from "./draft.ts";
 import { ConfigField, Groups } from "./fields.tsx";
-import { wrongPlaces } from "./planned.ts";
+import { wrongAt, wrongPlaces } from "./planned.ts";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 interface OwnFieldProps {
@@ -112,7 +112,8 @@ export const BeginWith = () => {
   // A run starts from a whole model, not from an adapter. An adapter that the user has already chosen stays in the
   // list, with an error.
   const known = (models.value.value?.models ?? []).filter(({ key, isAdapter }) => !isAdapter || key === initFrom);
-  if (known.length === 0) return null;
+  const isAsked = wrongAt("initFrom") !== undefined;
+  if (known.length === 0 && !isAsked) return null;
   return (
     <OwnField
       id="init-from"
@@ -121,6 +122,12 @@ export const BeginWith = () => {
       about={
         <>
           With a trained model, the run fine-tunes this model on the text.
+          {isAsked && known.every(({ hasChatTemplate }) => hasChatTemplate === false) && (
+            <>
+              {" "}
+              To have a chat model here, start <code>studio --model hf:NAME</code> with its name.
+            </>
+          )}
           {(initFrom !== "" || draft.value.values["lora.rank"] !== undefined) && <AdapterChoice />}
         </>
       }

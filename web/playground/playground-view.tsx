@@ -71,7 +71,7 @@ const PromptForm = () => {
           onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
         />
       </label>
-      {lacksPrompt() && <p class="soft about">Write the beginning of a text first. The model continues it.</p>}
+      {lacksPrompt() && <p class="soft about">This model needs a prompt: it continues a text.</p>}
       <FormField />
       <div class="row prompt-row">
         <label class="field inline">

@@ -114,7 +114,7 @@ export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFr
   if (error instanceof ConfigError && error.details.must === needsTemplate) {
     const got = initFrom === undefined ? "random weights" : "a model without a chat template";
     const must = "conversations need a model with a chat template";
-    return new HttpError(400, `initFrom: ${must}; got ${got}; try such a model`, "initFrom");
+    return new HttpError(400, `initFrom: ${must}; got ${got}; try choosing one`, "initFrom");
   }
   if (!(error instanceof DataError)) return error;
   const isUnknown = initFrom !== undefined && (error.details.characters ?? []).length > 0;
