@@ -54,8 +54,12 @@ const programs = /** @type {const} */ (["foretoken", "llama.cpp"]);
 /** Waits for the next message of a process. */
 const answerOf = (process) =>
   new Promise((resolve, reject) => {
-    process.once("message", resolve);
-    process.once("exit", (status) => reject(new Error(`a program ended with ${status}`)));
+    const fail = (status) => reject(new Error(`a program ended with ${status}`));
+    process.once("exit", fail);
+    process.once("message", (message) => {
+      process.off("exit", fail);
+      resolve(message);
+    });
   });
 
 /** Starts a program. Resolves when its first token has arrived. */

@@ -11,14 +11,16 @@ import { givenData, loadData } from "../runs/begin/data.node.ts";
 import { hasOwnParts } from "../runs/begin/default-name.node.ts";
 import type { FoundWeights } from "../runs/begin/initial.node.ts";
 import type { MemoryEstimate } from "../runs/memory-estimate.ts";
+import { passesOfDocuments } from "../trainer/passes.ts";
 import { prepareData } from "./prepare/data.node.ts";
 import { initialOf } from "./prepare/initial.node.ts";
 import { baseRowsOf, checkFits, configOfWeights } from "./prepare/initial.ts";
 import { checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
-import { planConfig, withDType } from "./prepare/prepare.ts";
+import { type Prepared, planConfig, withDType } from "./prepare/prepare.ts";
 import { openTeachers, type Teachers } from "./prepare/teachers.node.ts";
 import { changesOfTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
+import { isQuickToTime } from "./step-time.node.ts";
 import type { NewRun } from "./train.node.ts";
 
 /** A planned run. */
@@ -32,6 +34,18 @@ export interface PlannedRun {
   readonly vocabSize: number;
   readonly memory: MemoryEstimate;
   readonly availableMemory: number;
+  readonly work: PlannedWork;
+}
+
+/** What the time of a run depends on, besides its configuration. */
+export interface PlannedWork {
+  /** Number of tokens of a step. For documents, the mean of the first steps. */
+  readonly stepTokens: number;
+  /** Number of tokens of the samples' prompt, and of the sample at the end. */
+  readonly promptTokens: number;
+  readonly finalSampleTokens: number;
+  /** Whether `timeSteps` can time the model in a few seconds, with at most half of the free memory. */
+  readonly canTime: boolean;
 }
 
 /** Options of a new run that can be sent to another thread. */
@@ -61,6 +75,17 @@ export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
   }
 };
 
+/** Number of steps of documents whose mean number of tokens is planned. */
+const countedSteps = 4;
+
+/** Mean number of tokens of a step. */
+const stepTokensOf = ({ config, documents }: Prepared): number => {
+  const { batchSize, gradAccumSteps } = config.train;
+  if (documents === undefined) return batchSize * gradAccumSteps * config.model.contextLength;
+  const { sizeOf } = passesOfDocuments(config, documents.train);
+  return Array.from({ length: countedSteps }, (_, step) => sizeOf(step).tokens / countedSteps).reduce((a, b) => a + b);
+};
+
 const planFrom = async (
   options: PlanOptions,
   around: Surroundings,
@@ -84,7 +109,13 @@ const planFrom = async (
     facts: initial === null ? null : keptFacts(initial),
     chatTemplate: options.chatTemplate,
   };
-  const { prepared, reading } = await prepareData(plan, loadData(given, options), before, options.prompt, undefined);
+  const { prepared, reading, about } = await prepareData(
+    plan,
+    loadData(given, options),
+    before,
+    options.prompt,
+    undefined,
+  );
   const { config, derived, tokenizer, trainTokens, val } = prepared;
   checkTeachers(teachers, config, tokenizer);
   const backend = await openBackend(options.backend ?? "auto", {
@@ -94,25 +125,35 @@ const planFrom = async (
   });
   try {
     const settled = withDType(config, backend);
+    const { finalSampleTokens = 400, prompt = about.prompt } = options;
+    const baseRows = baseRowsOf(initial);
     const { memory, availableMemory } = await preflight(around, backend, settled, {
       prepared,
-      sampleTokens: options.finalSampleTokens ?? 400,
+      sampleTokens: finalSampleTokens,
       saved: true,
       resumed: initial !== null && settled.lora === undefined,
       reading: given === undefined ? reading : 0,
       ranks: 1,
-      baseRows: baseRowsOf(initial),
+      baseRows,
       teachers,
     });
+    const parameters = modelLayout(settled.model, tokenizer.vocabSize).count;
+    const needsFiles = teachers.length > 0 || baseRows.length > 0;
     return {
       config: settled,
       derived,
-      parameters: modelLayout(settled.model, tokenizer.vocabSize).count,
+      parameters,
       trainTokens: trainTokens.length,
       valTokens: val.ids.length,
       vocabSize: tokenizer.vocabSize,
       memory,
       availableMemory,
+      work: {
+        stepTokens: stepTokensOf(prepared),
+        promptTokens: (prepared.documents?.promptIds ?? tokenizer.encode(prompt, "prompt")).length,
+        finalSampleTokens,
+        canTime: !needsFiles && 2 * memory.total <= availableMemory && isQuickToTime(settled, parameters, backend),
+      },
     };
   } finally {
     await backend.close();

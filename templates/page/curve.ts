@@ -41,18 +41,26 @@ export const meanAround = (losses: readonly Point[], index: number): number => {
   return around.reduce((sum, { loss }) => sum + loss, 0) / around.length;
 };
 
+/** The last step on the axis. The axis grows in jumps as the training proceeds, up to the planned number of steps. */
+export const axisEnd = (done: number, planned: number): number => {
+  let end = planned;
+  while (done > 0 && 0.8 * end >= 1.1 * done) end *= 0.8;
+  return Math.max(end, done);
+};
+
 /** Draws the curve into `svg`. Draws it again whenever the width of `svg` changes. */
 export const createCurve = (svg: Element) => {
   let losses: Point[] = [];
   let means: Point[] = [];
   let measured: Point[] = [];
-  let steps = 1;
+  let planned = 1;
   let isPlanned = false;
 
   const draw = (): void => {
     isPlanned = false;
     const width = Math.max(240, svg.clientWidth);
-    const right = width - Math.max(leastRight, count.format(steps).length * halfCharacter);
+    const steps = axisEnd(losses.at(-1)?.step ?? 0, planned);
+    const right = width - Math.max(leastRight, count.format(Math.round(steps)).length * halfCharacter);
     const values = [...losses, ...measured].map(({ loss }) => loss);
     const high = values.reduce((most, loss) => Math.max(most, loss), 1) * 1.03;
     const low = values.reduce((least, loss) => Math.min(least, loss), high - 0.5) - 0.05;
@@ -61,6 +69,7 @@ export const createCurve = (svg: Element) => {
       margin.top + ((high - loss) / (high - low)) * (height - margin.top - margin.bottom);
     const path = (points: readonly Point[]): string =>
       points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
+    const wholeTicks = ticks(0, steps, width < 420 ? 4 : 8).filter(Number.isInteger);
     const bottom = height - margin.bottom;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", String(height));
@@ -77,7 +86,7 @@ export const createCurve = (svg: Element) => {
         element("line", { class: "grid", x1: margin.left, x2: right, y1: y(loss), y2: y(loss) }),
         element("text", { class: "tick", x: margin.left - 8, y: y(loss) + 4, "text-anchor": "end" }, String(loss)),
       ]),
-      ...ticks(0, steps, width < 420 ? 4 : 8).flatMap((step) => [
+      ...wholeTicks.flatMap((step) => [
         element("line", { class: "grid", x1: x(step), x2: x(step), y1: margin.top, y2: bottom }),
         element("text", { class: "tick", x: x(step), y: bottom + 20, "text-anchor": "middle" }, count.format(step)),
       ]),
@@ -105,7 +114,7 @@ export const createCurve = (svg: Element) => {
     },
     /** Sets the planned number of steps. */
     extend(plannedSteps: number): void {
-      steps = plannedSteps;
+      planned = plannedSteps;
       plan();
     },
     /** Adds the loss of a step, in nats per token. */

@@ -3,16 +3,15 @@ import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "fo
 import { createCurve } from "./curve.ts";
 import { count, part, promptPart, say, tell } from "./parts.ts";
 import { eventsOf, learnsByHeart, parametersOf, positionOf } from "./past.ts";
-import { type Pace, secondsLeft, wordsOf } from "./time-left.ts";
+import { createPace, type Pace, wordsOf } from "./time-left.ts";
 
 const curve = createCurve(part("curve"));
 let plannedSteps = 1;
-/** The step at which the training began, or was resumed. */
-let firstStep = 0;
+let evalInterval = 1;
 /** All evaluations of the run up to this point. */
 let measurements: EvalEvent[] = [];
-/** The pace of this training, and when it was estimated. Undefined before the estimate and after the training. */
-let pace: (Pace & { readonly since: number }) | undefined;
+/** The pace of this training. Undefined before the library's estimate and after the training. */
+let pace: Pace | undefined;
 /** The last measurement of this training, in words. Empty before the first measurement. */
 let measured = "";
 /** The status line of the training that was shown last. */
@@ -21,17 +20,13 @@ let shown = "";
 const progress = part<HTMLProgressElement>("progress");
 const promptBox = part<HTMLInputElement>("prompt");
 
-/** The time left after `comma`, or "" if it is not known. */
-const leftAt = (step: number, comma: string): string => {
-  if (pace === undefined || step >= pace.to) return "";
-  const isMeasured = (measurements.at(-1)?.step ?? 0) > pace.from;
-  return comma + wordsOf(secondsLeft(pace, step, (performance.now() - pace.since) / 1000, isMeasured));
-};
+const now = (): number => performance.now() / 1000;
 
 /** Shows the last measurement and the time left, if they have changed. Another message stays until then. */
 const showStatus = (step: number): void => {
   const [what, comma] = measured === "" ? [`Training to step ${count.format(plannedSteps)}`, ": "] : [measured, ", "];
-  const line = `${what}${leftAt(step, comma)}.`;
+  const left = pace === undefined || step >= plannedSteps ? "" : comma + wordsOf(pace.secondsLeft());
+  const line = `${what}${left}.`;
   if (line !== shown) say(line);
   shown = line;
 };
@@ -46,7 +41,7 @@ const showMeasured = (event: EvalEvent): void => {
   part("table").append(row);
   part("val-loss").textContent = valLoss.toFixed(3);
   part("val-step").textContent = `at step ${count.format(step)}`;
-  measured = `Step ${count.format(step)} of ${count.format(plannedSteps)}: loss ${valLoss.toFixed(2)} on held-out text`;
+  measured = `Loss ${valLoss.toFixed(2)} on held-out text at step ${count.format(step)}`;
   part("curve").setAttribute(
     "aria-label",
     `The loss over the steps. ${measured}. The table below lists each measurement.`,
@@ -90,11 +85,13 @@ const clearFigures = (): void => {
   part("val-step").textContent = "nats per token";
 };
 
-/** Says at which step the best weights were reached, if this training ended without better weights. Otherwise "". */
-const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
-  reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
-    ? ""
-    : `, reached at step ${count.format(bestStep)}`;
+/** Says how the training ended. The page writes with the weights of the lowest loss, which may be of an earlier step. */
+const endOf = ({ step, reason, bestValLoss, bestStep }: DoneEvent): string => {
+  if (bestValLoss === null) return `Stopped at step ${count.format(step)}, before the loss was measured.`;
+  const end = reason === "interrupted" ? `Stopped at step ${count.format(step)}` : "Trained";
+  const at = bestStep === null || bestStep === step ? "" : `, reached at step ${count.format(bestStep)}`;
+  return `${end}: loss ${bestValLoss.toFixed(2)} on held-out text${at}.`;
+};
 
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
@@ -103,10 +100,11 @@ export const showTraining = (event: TrainEvent): void => {
       // The earlier steps of a resumed run are shown already.
       if (event.step === 0) clearFigures();
       showPlan(event.config.train.steps, event.parameters);
-      firstStep = event.step;
+      evalInterval = event.config.train.evalInterval;
       [pace, measured, shown] = [undefined, "", ""];
       break;
     case "step":
+      pace?.step(event.step, now());
       curve.addStep(event.step, event.loss);
       showStep(event.step);
       showStatus(event.step);
@@ -114,10 +112,11 @@ export const showTraining = (event: TrainEvent): void => {
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
       break;
     case "estimate":
-      pace = { from: event.step, to: plannedSteps, estimated: event.secondsLeft, since: performance.now() };
+      pace = createPace({ ...event, from: event.step, to: plannedSteps, evalInterval }, now());
       showStatus(event.step);
       break;
     case "eval":
+      pace?.measured();
       curve.addMeasured(event.step, event.valLoss);
       showMeasured(event);
       break;
@@ -134,11 +133,7 @@ export const showTraining = (event: TrainEvent): void => {
       break;
     case "done":
       pace = undefined;
-      say(
-        event.bestValLoss === null
-          ? "Training stopped before the loss was measured. You can press Write now."
-          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on held-out text${foundBefore(event)}. You can press Write now.`,
-      );
+      say(`${endOf(event)} You can press Write now.`);
   }
 };
 

@@ -2,13 +2,13 @@
 // page.ts.
 import { type CheckpointFiles, loadInWorker, type RunFiles, train, type WorkerModel } from "foretoken/browser";
 import { showTraining } from "./figures.ts";
-import { backend, keep, onOpen, onTrain, onWrite, showWriting } from "./page.ts";
+import { backend, keep, onOpen, onTrain, onWrite, showWriting, store } from "./page.ts";
 
 // A browser trains this model in minutes. Fields that are not set here are chosen from the size of the text.
 const model =
   backend === "wasm" ? { nLayer: 2, nEmbd: 64, contextLength: 64 } : { nLayer: 1, nEmbd: 32, contextLength: 32 };
 const newRun = (steps: number) => {
-  const intervals = { evalInterval: Math.ceil(steps / 20), checkpointInterval: 50 };
+  const intervals = { evalInterval: Math.ceil(steps / 20), checkpointInterval: 5 };
   return { config: { model, train: { steps, batchSize: 16, ...intervals, sampleTokens: 60 } }, finalSampleTokens: 0 };
 };
 let loaded: { readonly files: CheckpointFiles; readonly lm: WorkerModel } | undefined;
@@ -30,7 +30,10 @@ onTrain(async (data, steps, begun, signal) => {
     else await keep({ ...data, best, last: files });
   };
   const run = begun === undefined ? newRun(steps) : { resume: begun.last, steps };
-  for await (const event of train({ ...data, ...run, backend, onCheckpoint, signal })) showTraining(event);
+  for await (const event of train({ ...data, ...run, backend, onCheckpoint, signal })) {
+    if (event.type === "done") await store();
+    showTraining(event);
+  }
 });
 
 onOpen(async (data, steps, { best, last }, signal) => {
@@ -41,5 +44,7 @@ onOpen(async (data, steps, { best, last }, signal) => {
 
 onWrite(async (run, prompt, signal) => {
   const lm = await modelOf(run);
-  for await (const event of lm.generate({ prompt, maxNewTokens: 200, signal })) showWriting(event);
+  // Another seed gives another text.
+  const seed = Math.floor(Math.random() * 2 ** 32);
+  for await (const event of lm.generate({ prompt, maxNewTokens: 200, seed, signal })) showWriting(event);
 });

@@ -24,14 +24,14 @@ export const messageOf = (error: unknown, text: string): Message => {
   if (where === "text") {
     return {
       title: "The run was trained on another text.",
-      text: "Put the run's text back and press Continue, or press Train for a new run.",
+      text: "Put the run's text back and press Resume, or press Train for a new run.",
       putBack: "Put the run's text back",
     };
   }
   if (where === "documents") {
     return {
       title: "The run was trained on documents.",
-      text: "Empty the box and press Continue, or press Train for a new run.",
+      text: "Empty the box and press Resume, or press Train for a new run.",
       putBack: "Empty the box",
     };
   }

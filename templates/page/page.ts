@@ -108,20 +108,21 @@ const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumb
 
 let atWork: AbortController | undefined;
 /**
- * The run that the page shows. The buttons "Continue", "Download" and "Write" use this run. The run was trained here,
+ * The run that the page shows. The buttons "Resume", "Download" and "Write" use this run. The run was trained here,
  * or the browser has stored it, or the user opened it.
  */
 let run: RunFiles | undefined;
 
 const stepOf = (step: number, steps: number): string => `step ${count.format(step)} of ${count.format(steps)}`;
 
-/** Describes what the button "Continue" would do. */
-const furtherOf = (run: RunFiles | undefined): string => {
-  if (run === undefined) return "trains the run for more steps.";
+/** Describes what the button "Resume" would do. */
+const resumeHint = (run: RunFiles): string => {
   const { step, steps } = positionOf(run);
   const left = nextEnd(run) - step;
   const some = `${count.format(left)} ${step < steps ? "" : "more "}${left === 1 ? "step" : "steps"}`;
-  return step < steps ? `the remaining ${some} of the plan.` : `${some}. For many more steps, press Train.`;
+  return step < steps
+    ? `Resume trains the remaining ${some}.`
+    : `Resume trains ${some}. For many more steps, press Train.`;
 };
 
 const showButtons = (): void => {
@@ -142,7 +143,8 @@ const showButtons = (): void => {
   const next =
     run === undefined ? "Train a model first. Then its text appears here." : "Press Write: the text appears here.";
   written.dataset.empty = learns ? "The model is learning. After that, its text appears here." : next;
-  part("further").textContent = `Continue: ${furtherOf(run)}`;
+  const better = "More steps and a longer text give better results.";
+  part("hint").textContent = run === undefined || atWork !== undefined ? better : resumeHint(run);
   downloadButton.disabled = run === undefined;
   folderInput.disabled = atWork !== undefined;
 };
@@ -163,6 +165,7 @@ const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure
     say(run === before ? line : "");
     tellFailure(error);
   } finally {
+    await store();
     atWork = undefined;
     showButtons();
   }
@@ -245,15 +248,18 @@ export const onTrain = (
   showButtons();
 };
 
-/**
- * Shows the run that is being trained, and stores it in the browser. If the run cannot be stored, the training
- * continues.
- */
-export const keep = async (next: RunFiles): Promise<void> => {
-  run = next;
-  showButtons();
+/** While a run is being trained, it is stored this often, in milliseconds. */
+const storeEvery = 10_000;
+let storedAt = Number.NEGATIVE_INFINITY;
+let isStored = true;
+
+/** Stores the run in the browser, if it has changed. If the run cannot be stored, the training continues. */
+export const store = async (): Promise<void> => {
+  if (run === undefined || isStored) return;
+  isStored = true;
+  storedAt = performance.now();
   try {
-    await writeKept(next);
+    await writeKept(run);
   } catch (error) {
     if (document.querySelector(".notice.unkept") !== null) return;
     tell("news", {
@@ -262,6 +268,14 @@ export const keep = async (next: RunFiles): Promise<void> => {
     });
     document.querySelector(".notice:last-child")?.classList.add("unkept");
   }
+};
+
+/** Shows the run that is being trained. Stores it in the browser if that was not done in the last seconds. */
+export const keep = async (next: RunFiles): Promise<void> => {
+  run = next;
+  isStored = false;
+  showButtons();
+  if (performance.now() - storedAt >= storeEvery) await store();
 };
 
 downloadButton.addEventListener("click", () => {
@@ -289,13 +303,14 @@ const openKept = async (): Promise<void> => {
   const kept = await readKept(tellTaken);
   taken?.remove();
   if (run !== undefined) {
-    if (kept === null || (await mayReplace(kept))) await keep(run);
+    isStored = kept !== null && !(await mayReplace(kept));
+    await store();
     return;
   }
   if (kept === null) return;
   const { step, steps } = showRun(kept);
   if (!isOwn) showText(kept);
-  say(`Stored in your browser: ${stepOf(step, steps)}. Press Continue or Write.`);
+  say(`Stored in your browser: ${stepOf(step, steps)}. Press Resume or Write.`);
   showButtons();
 };
 
@@ -319,7 +334,7 @@ export const onOpen = (
     }
     const { step, steps } = showRun(next);
     showText(next);
-    say(`Opened: ${stepOf(step, steps)}. Press Continue or Write.`);
+    say(`Opened: ${stepOf(step, steps)}. Press Resume or Write.`);
     await keep(next);
   };
   folderInput.addEventListener("change", async () => {

@@ -68,7 +68,7 @@ export const positionOf = (run: RunFiles): { readonly step: number; readonly ste
 };
 
 /**
- * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After the planned end,
+ * The step to which "Resume" trains. Before the planned end of a run, this is the planned end. After the planned end,
  * the page adds only a few steps, so that patience cannot end the run before them. At first, the learning rate rises
  * and the loss rises with it, so patience would end a longer run early.
  */

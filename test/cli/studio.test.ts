@@ -71,7 +71,8 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
   expect(stderr).toMatch(
     /^The studio is the page at this address\. Ctrl-C ends the studio; .* saves the run first\. --open opens the page/mu,
   );
-  expect(stderr).toContain("Ending the studio");
+  // No run is training, so the line promises no saving.
+  expect(stderr).toContain("\nEnding the studio (Ctrl-C again quits at once)\n");
 });
 
 test.skipIf(onWindows)("with a model the address leads into it, also where there are no runs yet", async () => {
@@ -127,6 +128,7 @@ test.skipIf(onWindows)("a run that it trains is saved when it ends", async () =>
   kill("SIGINT");
   const { status, stderr } = await ended;
   expect(status).toBe(0);
+  expect(stderr).toContain("Ending the studio; the studio saves near first (Ctrl-C again quits at once)\n");
   expect(stderr).toContain("near is saved; to resume it: npx foretoken train --resume runs/near, or the studio\n");
   const { stdout } = await cli(["runs", "--json"], { cwd });
   const runs = stdout

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { Failure, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serve/studio/protocol.js";
+import type { Failure, PlanTime, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serve/studio/protocol.js";
 import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
 
 const page = useStudio();
@@ -139,11 +139,42 @@ test("a plan that fails names what is wrong in the name, the configuration and t
 
 test("a plan knows the time of a run by an earlier one of its size", async () => {
   const { steps } = (await page.get<RunSeries>("runs/first/series")).body;
-  const plan = (await page.post<RunPlan>("plan", smallRun("again", 900))).body;
+  const asked = smallRun("again", 900, { evalInterval: 900, sampleTokens: 0 });
+  const plan = (await page.post<RunPlan>("plan", asked)).body;
   const rates = [...steps.tokensPerSecond].sort((a, b) => a - b);
-  expect(plan.seconds).toBeCloseTo((900 * 16) / (rates[rates.length >> 1] ?? 0), 6);
-  const other = smallRun("other", 900, { batchSize: 3 });
-  expect((await page.post<RunPlan>("plan", other)).body.seconds).toBeNull();
+  const inSteps = (900 * 16) / (rates[rates.length >> 1] ?? 0);
+  // A forward pass over the held-out text takes a third of the time of steps. Each token of the last sample that exceeds
+  // the context takes a pass over the whole context.
+  const measured = plan.valTokens + plan.config.model.contextLength * 400;
+  expect(plan.seconds).toBeGreaterThan(inSteps);
+  expect(plan.seconds).toBeLessThan(inSteps * (1 + measured / (3 * 900 * 16)));
+  expect(plan.timing).toBeNull();
+});
+
+test("a plan without an earlier run is followed by its time, which is kept for all lengths of the run", async () => {
+  const asked = (steps: number) => smallRun("timed", steps, { batchSize: 3, evalInterval: steps, sampleTokens: 0 });
+  const { seconds, timing } = (await page.post<RunPlan>("plan", asked(900))).body;
+  expect(seconds).toBeNull();
+  const timed = (await page.get<PlanTime>(`plans/${timing}/time`)).body.seconds ?? 0;
+  expect(timed).toBeGreaterThan(0);
+  expect((await page.post<RunPlan>("plan", asked(900))).body).toMatchObject({ seconds: timed, timing: null });
+  const longer = (await page.post<RunPlan>("plan", asked(1800))).body.seconds ?? 0;
+  expect(longer).toBeGreaterThan(timed);
+  expect(longer).toBeLessThan(2 * timed);
+  expect(await page.get("plans/none/time")).toMatchObject({ status: 404 });
+});
+
+test("models are not timed while a run trains, nor if that takes long", async () => {
+  const large = { ...smallRun("large", 9), config: { model: { nEmbd: 1024, nLayer: 24, nHead: 8 } } };
+  expect((await page.post<RunPlan>("plan", large)).body).toMatchObject({ seconds: null, timing: null });
+  const asked = smallRun("other", 900, { batchSize: 4 });
+  const { timing } = (await page.post<RunPlan>("plan", asked)).body;
+  expect(timing).not.toBeNull();
+  await page.post("runs", smallRun("busy", endless));
+  expect((await page.get<PlanTime>(`plans/${timing}/time`)).body).toEqual({ seconds: null });
+  expect((await page.post<RunPlan>("plan", asked)).body).toMatchObject({ seconds: null, timing: null });
+  await page.post("runs/busy/stop", {});
+  await page.until("busy", ({ owner }) => owner === null);
 });
 
 test("a run goes on from its end to more steps", async () => {
@@ -206,7 +237,7 @@ test("a run that cannot begin says why, and which field is wrong", async () => {
     body: { field: "name", error: expect.stringContaining("name: must be new") },
   });
   const { runs, skipped } = (await page.get<RunListAnswer>("runs")).body;
-  expect(runs.map(({ name }) => name).sort()).toEqual(["first", "stopped"]);
+  expect(runs.map(({ name }) => name).sort()).toEqual(["busy", "first", "stopped"]);
   expect(skipped).toEqual([]);
 });
 

@@ -51,7 +51,7 @@ describe("a run that goes on", () => {
     const error = await errorOf({ ...data, resume: ofDocuments });
     expect(messageOf(error, text)).toEqual({
       title: "The run was trained on documents.",
-      text: "Empty the box and press Continue, or press Train for a new run.",
+      text: "Empty the box and press Resume, or press Train for a new run.",
       putBack: "Empty the box",
     });
     expect(messageOfUnopened(error).title).toBe("The folder does not contain the documents of the run.");

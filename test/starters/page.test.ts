@@ -69,7 +69,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
     expect(await tab.evaluate(textOf("status"))).toMatch(
-      /^(?:Training to step 2,000|Step \d+ of 2,000: loss \d\.\d\d on held-out text, (?:about \d+ (?:seconds|minutes)|a few seconds) left\.$)/u,
+      /^(?:Training to step 2,000|Loss \d\.\d\d on held-out text at step \d+, (?:about \d+ (?:seconds|minutes)|a few seconds) left\.$)/u,
     );
     const empty = `document.getElementById("written").dataset.empty`;
     expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
@@ -78,10 +78,10 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`${textOf("train")} === "Train"`);
     expect(await tab.evaluate(textOf("status"))).toMatch(
-      /^Stopped: loss \d\.\d\d on held-out text\. You can press Write now\.$/u,
+      /^Stopped at step \d+: loss \d\.\d\d on held-out text(?:, reached at step \d+)?\. You can press Write now\.$/u,
     );
     expect(await tab.evaluate(empty)).toBe("Press Write: the text appears here.");
-    // The page highlights "Continue". After a change of the text, it highlights "Train".
+    // The page highlights "Resume". After a change of the text, it highlights "Train".
     const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
     await tab.evaluate(paste(`${wordsText("starter", 600)}.`));
@@ -104,7 +104,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     const keys = await tab.evaluate<number>(`document.querySelectorAll(".legend .key").length`);
     expect(keys).toBe(await tab.evaluate<number>(`document.querySelectorAll("#curve polyline").length`));
     expect(await tab.evaluate(`document.getElementById("curve").getAttribute("aria-label")`)).toMatch(
-      /Step \d+ of 2,000: loss/u,
+      /Loss \d\.\d\d on held-out text at step \d+\./u,
     );
     expect(await tab.evaluate(textOf("samples"))).toContain("After 20 steps");
     const prompts = `[...document.querySelectorAll("#samples .written")].map((text) => text.firstChild.className)`;
@@ -122,11 +122,18 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
       `{ document.getElementById("prompt").value = "the "; document.getElementById("prompt").focus(); }`,
     );
     await tab.press("Enter");
-    await tab.until(`${textOf("written")}.length >= 20`);
+    await tab.until(`${textOf("written")}.length >= 60`);
     await tab.press("Escape");
     await tab.until(`${textOf("write")} === "Write"`);
     const written = await tab.evaluate<string>(textOf("written"));
     expect(written).toMatch(/^the [a-z. \n]+$/u);
+    // The same prompt gives another text.
+    await tab.evaluate(`document.getElementById("written").replaceChildren()`);
+    await tab.press("Enter");
+    await tab.until(`${textOf("written")}.length >= 60`);
+    await tab.press("Escape");
+    await tab.until(`${textOf("write")} === "Write"`);
+    expect((await tab.evaluate<string>(textOf("written"))).slice(0, 60)).not.toBe(written.slice(0, 60));
     expect(tab.errors).toEqual([]);
   });
 
@@ -183,7 +190,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
       await tab.until(`/^[1-9]\\d*$/.test(${textOf("step")})`);
       await tab.press("Escape");
       await tab.until(`${textOf("train")} === "Train"`);
-      expect(await tab.evaluate(textOf("status"))).toMatch(/^Training stopped before the loss was measured/u);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped at step \d+, before the loss was measured\./u);
     });
   });
 

@@ -57,7 +57,7 @@ export const makeSmaller = async ({ folder }: Starter, interval: number): Promis
   const changes = [
     [/backend === "wasm"\s*\? \{[^}]*\}/u, 'backend === "wasm" ? { nLayer: 2, nEmbd: 32, contextLength: 16 }'],
     [/evalInterval: Math\.ceil\(steps \/ 20\)/u, `patience: 0, evalInterval: ${interval}`],
-    [/checkpointInterval: 50/u, `checkpointInterval: ${interval}`],
+    [/checkpointInterval: 5\b/u, `checkpointInterval: ${interval}`],
   ] as const;
   let main = await readFile(file, "utf8");
   for (const [asWritten, other] of changes) {

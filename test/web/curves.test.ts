@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueAt } from "../../web/chart/curve.ts";
+import {
+  type Curve,
+  drawnCurve,
+  extentOf,
+  heightsOf,
+  nearestX,
+  plannedEnd,
+  rangeOf,
+  valueAt,
+} from "../../web/chart/curve.ts";
 import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
 import { blockSize, createMedians } from "../../web/chart/medians.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
@@ -315,6 +324,49 @@ describe("a range from 0", () => {
     expect(rangeFor([-1, 4])[0]).toBeLessThan(-1);
     expect(rangeFor([1, 4], true)[0]).toBeGreaterThan(0);
     expect(rangeFor([0, 0])[1]).toBeGreaterThan(0);
+  });
+});
+
+describe("a high start of a curve", () => {
+  const falling = Array.from({ length: 100 }, (_, i) => 1.4 + 3 * 0.6 ** i + (i === 60 ? 0.2 : 0));
+  const heights = (y: readonly number[], options: Partial<Parameters<typeof heightsOf>[2]> = {}) => {
+    const x = [1, y.length] as const;
+    const drawn = [drawnCurve(curveOf(Float64Array.from(y)), x, 800)];
+    return { ...heightsOf(drawn, x, { log: false, zoom: null, start: "hidden", ...options }), drawn };
+  };
+
+  it.each([false, true])("is above the range, and nothing else is (logarithmic: %s)", (log) => {
+    const { range, startsAt } = heights(falling, { log });
+    expect(startsAt).toBe(4.4);
+    expect(range[1]).toBeGreaterThanOrEqual(1.6);
+    expect(range[1]).toBeLessThan(1.7);
+    expect(range[0]).toBeLessThanOrEqual(1.4);
+  });
+
+  it("is in the range if it is asked for, in a zoomed interval, and in other charts", () => {
+    const shown = heights(falling, { start: "shown" });
+    expect(shown).toMatchObject({ startsAt: 4.4, range: rangeOf(shown.drawn, false) });
+    for (const other of [{ start: undefined }, { zoom: [1, 100] as const }]) {
+      const { range, startsAt, drawn } = heights(falling, other);
+      expect({ range, startsAt }).toEqual({ range: rangeOf(drawn, false), startsAt: undefined });
+    }
+  });
+
+  it("is in the range if the curve falls evenly, is short, or rises", () => {
+    for (const y of [falling.map((_, i) => 4 - i / 50), falling.toReversed(), falling.slice(0, 19)]) {
+      const { range, startsAt, drawn } = heights(y);
+      expect({ range, startsAt }).toEqual({ range: rangeOf(drawn, false), startsAt: undefined });
+    }
+  });
+
+  it("is named in a saved file", () => {
+    const figure = {
+      ...{ title: "Loss", xLabel: "Steps", curves: [curveOf(Float64Array.from(falling))], log: false, zoom: null },
+      ...{ xAxis: stepAxis, colorOf: () => "#000000", notes: [] },
+    };
+    const note = "The first values, up to 4.40, are above the chart.";
+    expect(svgOf({ ...figure, start: "hidden" })).toContain(note);
+    expect(svgOf({ ...figure, start: "shown" })).not.toContain(note);
   });
 });
 

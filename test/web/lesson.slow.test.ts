@@ -46,7 +46,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await page.reload();
     await page.getByText("Paused: step 50 of 400", { exact: false }).waitFor();
     await page.getByText("after 50 steps", { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("button", { name: "Resume" }).click();
     await untilStep(page, 60);
     await page.getByRole("button", { name: "Pause" }).click();
     await page.getByText("Paused: step", { exact: false }).waitFor();

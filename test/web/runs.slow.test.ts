@@ -120,7 +120,9 @@ describe.skipIf(missingChromium !== undefined)("a connection that is lost", () =
     await page.getByText("The connection to the studio is lost").waitFor();
     await stateOf(page, "Studio unreachable");
     expect(await page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
-    await page.getByText("npx foretoken studio").waitFor();
+    // One banner says what happens and what to do.
+    expect(await page.getByText("npx foretoken studio").count()).toBe(1);
+    expect(await page.getByRole("alert").count()).toBe(0);
     const lost = await lastStep(page);
     await server.until("unplugged", ({ step }) => step > lost + 40);
     expect(await lastStep(page)).toBe(lost);

@@ -3,7 +3,7 @@ import type { TrainEvent } from "#foretoken/runs/events.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { createTable } from "../../web/chart/table.ts";
 import type { StepColumn } from "../../web/run/run-data.ts";
-import { createEvalClock, secondsLeft } from "../../web/run/time-left.ts";
+import { createEvalClock, recentRate, secondsLeft } from "../../web/run/time-left.ts";
 
 const config = resolveConfig("book", [
   { train: { steps: 100, evalInterval: 20, batchSize: 2, gradAccumSteps: 1 }, model: { contextLength: 16 } },
@@ -37,6 +37,14 @@ it("counts the evaluations, before the first by their share of a step's arithmet
   // 60 steps and three evaluations. Each evaluation is a forward pass over three times the tokens of a step.
   expect(secondsLeft(config, data, undefined)).toBeCloseTo(60 * 0.5 + 3 * 0.5, 9);
   expect(secondsLeft(config, { ...data, valTokens: null }, undefined)).toBeCloseTo(30, 9);
+});
+
+it("takes the usual speed of the last steps, even if the last step of all was slow", () => {
+  const all = noSteps();
+  for (let at = 1; at <= 200; at++)
+    all.push({ ...step(at), tokens: 32 * at, seconds: at, tokensPerSecond: at < 140 ? 64 : at === 200 ? 1 : 128 });
+  expect(recentRate({ steps: all })).toBe(128);
+  expect(recentRate({ steps: noSteps() })).toBeUndefined();
 });
 
 it("takes the time of an evaluation from the events around it, however they are bundled", () => {

@@ -30,6 +30,37 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByText("(2 of 10)").waitFor();
   });
 
+  it("shows the sample directly after the loss, and Extend moves the figures down", async () => {
+    const page = await openPage("/runs/first", { width: 390 });
+    const top = async (selector: string): Promise<number> => (await page.locator(selector).boundingBox())?.y ?? 0;
+    await page.locator(".samples .written").waitFor();
+    const [sample, small, figures] = [await top(".samples"), await top(".small-charts"), await top(".headline")];
+    expect(sample).toBeLessThan(small);
+    expect(sample).toBeGreaterThan(await top(".chart-340"));
+    await page.getByRole("button", { name: "Extend" }).click();
+    const form = await page.locator(".extend-form").boundingBox();
+    expect((form?.y ?? 0) + (form?.height ?? 0)).toBeLessThan(await top(".headline"));
+    expect(await top(".headline")).toBeGreaterThan(figures);
+    await page.getByLabel("Total steps").press("Escape");
+    expect(await page.locator(".extend-form").count()).toBe(0);
+  });
+
+  it("breaks the lines of a command only between its words", async () => {
+    const page = await openPage("/chat?run=first", { width: 390 });
+    const command = page.locator(".command code").last();
+    await command.waitFor();
+    expect(await command.textContent()).toMatch(/^npx foretoken train .* --lora\.rank 8$/);
+    const words = await command
+      .locator(".word")
+      .evaluateAll((all) =>
+        all.map((word) => ({ text: word.textContent, lines: word.getBoundingClientRect().height / 16 })),
+      );
+    const broken = words.filter(({ lines }) => lines > 2).map(({ text }) => text);
+    // This word alone is longer than a line.
+    expect(broken.filter((text) => !text?.startsWith("hf:"))).toEqual([]);
+    expect(words.length).toBe(9);
+  });
+
   it("tells the numbers at the cursor by keys", async () => {
     const page = await openPage("/runs/first");
     await untilStep(page, 40);
@@ -292,6 +323,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(told).toMatch(
       /parameters in \d+ layers.*read the text about [\d.]+ times.*with these settings, ended near 1\.\d\./u,
     );
+    await plan.getByText(/^about \d+ (s|min|h)/u).waitFor();
     expect(await page.getByLabel("Steps", { exact: true }).isVisible()).toBe(true);
     expect(await page.getByLabel("Layers", { exact: true }).isVisible()).toBe(false);
     await page.reload();

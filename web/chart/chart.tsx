@@ -4,7 +4,7 @@
 import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
-import { type Curve, extentOf, type Interval, nearestX, valueAt } from "./curve.ts";
+import { type Curve, extentOf, type Interval, nearestX, type Start, valueAt } from "./curve.ts";
 import { shortName, shortNames } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
@@ -44,6 +44,9 @@ export interface ChartProps {
    * begins at 0. Default: false.
    */
   readonly fromZero?: boolean;
+  /** Default: the chart always shows the start. */
+  readonly start?: Start;
+  readonly onStart?: (start: Start) => void;
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
@@ -61,6 +64,7 @@ interface Reading {
 const readingAt = (curves: readonly Curve[], at: number | null, format: (value: number) => string): Reading => ({
   at,
   values: curves.map((curve) => {
+    if (at === null && curve.latest !== undefined) return { curve, text: format(curve.latest) };
     const value = valueAt(curve, at ?? Number.POSITIVE_INFINITY);
     if (value === undefined) return { curve, text: "–" };
     return {
@@ -111,6 +115,8 @@ export const Chart = (props: ChartProps) => {
     log,
     leastSpan = 0,
     fromZero = false,
+    start,
+    onStart,
     height,
     link,
     format,
@@ -120,15 +126,17 @@ export const Chart = (props: ChartProps) => {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
+  const startsAt = useSignal<number | undefined>(undefined);
   // Makes a signal of the properties that the parent component passes. The signal gets a new object only when a
   // property changes.
-  const given = { log, leastSpan, fromZero, xAxis, planned, format };
+  const given = { log, leastSpan, fromZero, start, xAxis, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
   if (
     before.log !== log ||
     before.leastSpan !== leastSpan ||
     before.fromZero !== fromZero ||
+    before.start !== start ||
     before.xAxis !== xAxis ||
     before.planned !== planned ||
     before.format !== format
@@ -148,6 +156,9 @@ export const Chart = (props: ChartProps) => {
       },
       onZoom: (range) => {
         link.zoom.value = range;
+      },
+      onStart: (value) => {
+        startsAt.value = value;
       },
     });
     const observer = new ResizeObserver(() => {
@@ -184,9 +195,10 @@ export const Chart = (props: ChartProps) => {
     mostInKey,
   );
   const isSmall = height < 200;
+  const latest = reading.values.some(({ curve }) => curve.latest !== undefined) ? "recent median" : "latest";
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
-  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xAxis.text(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+  const spoken = `${reading.at === null ? latest : `${xLabel} ${xAxis.text(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
     const by = steps[event.key];
@@ -206,6 +218,7 @@ export const Chart = (props: ChartProps) => {
         log,
         leastSpan,
         fromZero,
+        start,
         zoom: link.zoom.value,
         xAxis,
         colorOf: lightColor,
@@ -223,8 +236,8 @@ export const Chart = (props: ChartProps) => {
           <span class="soft">
             {!isSmall && unit}
             {/* The space for the word is reserved from the beginning, so nothing moves when values arrive. */}
-            <span class={`where-wide ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
-              {isSmall ? "latest" : ", latest"}
+            <span class={`${isSmall ? "" : "where-wide"} ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
+              {isSmall ? latest : `, ${latest}`}
             </span>
           </span>
         </span>
@@ -253,28 +266,43 @@ export const Chart = (props: ChartProps) => {
             {curve.label !== "" && <Swatch style={curve.style} />}
             {curve.label !== "" && <span class="reading-label">{names[i]}</span>}{" "}
             <span class="reading-value">{text}</span>
+            {isSmall && !isEmpty && <span class="reading-label">{unit}</span>}
           </span>
         ))}
         {/* Placed after the values, so the values do not move when these words appear. */}
         <span class="reading-at">{isEmpty || reading.at === null ? "" : `${xLabel} ${xAxis.text(reading.at)}`}</span>
       </div>
-      <div
-        class={`chart-box chart-${height}`}
-        role="slider"
-        tabIndex={0}
-        aria-label={`${title}, ${unit}: the arrow keys show values`}
-        aria-valuemin={first}
-        aria-valuemax={last}
-        aria-valuenow={reading.at ?? last}
-        aria-valuetext={spoken}
-        onKeyDown={onKeyDown}
-      >
-        <div class="chart-plot" ref={box} />
-        {isEmpty && <p class="chart-empty soft">{empty}</p>}
+      <div class="chart-frame">
+        <div
+          class={`chart-box chart-${height}`}
+          role="slider"
+          tabIndex={0}
+          aria-label={`${title}, ${unit}: the arrow keys show values`}
+          aria-valuemin={first}
+          aria-valuemax={last}
+          aria-valuenow={reading.at ?? last}
+          aria-valuetext={spoken}
+          onKeyDown={onKeyDown}
+        >
+          <div class="chart-plot" ref={box} />
+          {isEmpty && <p class="chart-empty soft">{empty}</p>}
+        </div>
+        {startsAt.value !== undefined && (
+          <button
+            type="button"
+            class="quiet chart-start"
+            onClick={() => onStart?.(start === "hidden" ? "shown" : "hidden")}
+          >
+            {start === "hidden" ? `Show the start, up to ${Number(startsAt.value.toPrecision(3))}` : "Hide the start"}
+          </button>
+        )}
       </div>
       <p class="chart-axis soft">
-        <span class={isSmall ? "" : "chart-notes"}>{isSmall ? unit : notes.join(" ")}</span>
-        <span>{xLabel}</span>
+        <span class={isSmall ? "" : "chart-notes"}>{notes.join(" ")}</span>
+        <span>
+          {xLabel}
+          {!isSmall && <span class="where-mouse">; drag to zoom</span>}
+        </span>
       </p>
     </figure>
   );

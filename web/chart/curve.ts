@@ -29,6 +29,8 @@ export interface Curve {
    * cursor and the saved files contain the values themselves.
    */
   readonly medians?: Points | undefined;
+  /** Reading without a cursor, for a noisy curve: the median of the last values. Default: the last value. */
+  readonly latest?: number | undefined;
 }
 
 export interface Points {
@@ -49,6 +51,9 @@ export interface Band {
 }
 
 export type Interval = readonly [number, number];
+
+/** Whether the chart hides the high start of its curves. Undefined: the chart always shows the start. */
+export type Start = "hidden" | "shown" | undefined;
 
 const fewestMedians = 10;
 
@@ -199,22 +204,29 @@ export const plannedEnd = (last: number, planned: number): number => {
  * Range of y that holds all drawn points, with a margin. A logarithmic axis uses positive values only.
  * @param leastSpan minimum span of a linear range.
  * @param fromZero whether a linear range begins at 0, if no value is negative.
+ * @param highFrom points with a smaller x may be above the range.
  */
-export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 0, fromZero = false): Interval => {
+export const rangeOf = (
+  drawn: readonly DrawnCurve[],
+  log: boolean,
+  leastSpan = 0,
+  fromZero = false,
+  highFrom = Number.NEGATIVE_INFINITY,
+): Interval => {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
-  const take = (values: readonly number[]) => {
-    for (const value of values) {
+  const take = (x: readonly number[], values: readonly number[]) => {
+    for (const [i, value] of values.entries()) {
       if (!Number.isFinite(value) || (log && value <= 0)) continue;
       if (value < low) low = value;
-      if (value > high) high = value;
+      if (value > high && (x[i] as number) >= highFrom) high = value;
     }
   };
   for (const { line, band } of drawn) {
-    take(line.y);
+    take(line.x, line.y);
     if (band !== undefined) {
-      take(band.low);
-      take(band.high);
+      take(band.x, band.low);
+      take(band.x, band.high);
     }
   }
   if (low > high) return log ? [0.1, 10] : [0, 1];
@@ -226,4 +238,45 @@ export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 
   const own = high === low ? Math.max(Math.abs(high) * 0.05, 1e-9) : (high - low) * 0.05;
   const margin = Math.max(own, (leastSpan - (high - low)) / 2);
   return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
+};
+
+/** Share of the x axis that is the start. */
+const startShare = 0.1;
+/** The start is hidden only if the other values would otherwise get less than this share of the height. */
+const leastOfRest = 2 / 3;
+/** Minimum number of values of a curve with a start that can be hidden. A shorter curve is readable as a whole. */
+const fewestValues = 20;
+
+export interface Heights {
+  readonly range: Interval;
+  /** Highest value, if it is in a start that is hidden or could be hidden. Otherwise undefined. */
+  readonly startsAt: number | undefined;
+}
+
+export interface HeightOptions {
+  readonly log: boolean;
+  readonly zoom: Interval | null;
+  readonly leastSpan?: number | undefined;
+  readonly fromZero?: boolean | undefined;
+  readonly start?: Start;
+}
+
+/**
+ * Range of y of a chart. A loss falls steeply in its first steps and slowly afterwards. In a range that holds the first
+ * steps, the other steps are a flat line. So if `start` is "hidden", a high start is above the range.
+ */
+export const heightsOf = (
+  drawn: readonly DrawnCurve[],
+  [first, last]: Interval,
+  { log, zoom, leastSpan, fromZero, start }: HeightOptions,
+): Heights => {
+  if (zoom !== null) return { range: rangeOf(drawn, log), startsAt: undefined };
+  const whole = rangeOf(drawn, log, leastSpan, fromZero);
+  if (start === undefined || drawn.every(({ curve }) => curve.length < fewestValues))
+    return { range: whole, startsAt: undefined };
+  const rest = rangeOf(drawn, log, leastSpan, fromZero, first + startShare * (last - first));
+  const span = ([low, high]: Interval): number => (log ? Math.log(high / low) : high - low);
+  if (!(span(rest) < leastOfRest * span(whole))) return { range: whole, startsAt: undefined };
+  const values = drawn.flatMap(({ line, band }) => [...line.y, ...(band?.high ?? [])]);
+  return { range: start === "hidden" ? rest : whole, startsAt: Math.max(...values.filter(Number.isFinite)) };
 };

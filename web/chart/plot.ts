@@ -2,7 +2,16 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { logTicks } from "../../src/plot/ticks.ts";
-import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, plannedEnd, rangeOf } from "./curve.ts";
+import {
+  type Curve,
+  type DrawnCurve,
+  drawnCurve,
+  extentOf,
+  heightsOf,
+  type Interval,
+  plannedEnd,
+  type Start,
+} from "./curve.ts";
 import { endOf, moveOffLines, placeLabels, shortNames } from "./labels.ts";
 import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 
@@ -13,6 +22,7 @@ export interface PlotView {
   readonly leastSpan: number;
   /** Whether a linear y axis begins at 0 while the whole curve is shown. */
   readonly fromZero: boolean;
+  readonly start: Start;
   readonly zoom: Interval | null;
   /** Final x of the axis. Undefined: the last value. */
   readonly planned: number | undefined;
@@ -35,6 +45,8 @@ export interface PlotEvents {
   /** Called when the pointer moves to an x, or with null when it leaves. */
   readonly onPoint: (x: number | null) => void;
   readonly onZoom: (range: Interval | null) => void;
+  /** Called with the highest value of a start that is hidden or could be hidden, or with undefined. */
+  readonly onStart: (startsAt: number | undefined) => void;
 }
 
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -158,7 +170,7 @@ const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): vo
   ctx.restore();
 };
 
-export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents): Plot => {
+export const createPlot = (target: HTMLElement, { onPoint, onZoom, onStart }: PlotEvents): Plot => {
   let u: uPlot | undefined;
   let shape = "";
   let drawn: readonly DrawnCurve[] = [];
@@ -245,11 +257,13 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   return {
     draw(next) {
       view = next;
-      const { curves, log, leastSpan, fromZero, zoom, planned, width, height } = next;
+      const { curves, zoom, planned, width, height } = next;
       const [first, last] = extentOf(curves);
       x = zoom ?? [first, planned === undefined ? last : plannedEnd(last, planned)];
       drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, Math.max(100, width - 60)));
-      y = rangeOf(drawn, log, zoom === null ? leastSpan : 0, zoom === null && fromZero);
+      const { range, startsAt } = heightsOf(drawn, x, next);
+      y = range;
+      onStart(startsAt);
       const nextShape = shapeOf(next, drawn);
       if (drawn.length === 0 || nextShape !== shape || u === undefined) {
         u?.destroy();

@@ -3,20 +3,14 @@
  * rendered from the SVG file.
  */
 import { logTicks } from "../../src/plot/ticks.ts";
-import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
+import { type Curve, drawnCurve, extentOf, type HeightOptions, heightsOf, type Points } from "./curve.ts";
 import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "./labels.ts";
 import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 
-export interface Figure {
+export interface Figure extends HeightOptions {
   readonly title: string;
   readonly xLabel: string;
   readonly curves: readonly Curve[];
-  readonly log: boolean;
-  /** Minimum span of a linear y axis while the whole curve is shown. Default: 0. */
-  readonly leastSpan?: number;
-  /** Whether a linear y axis begins at 0 while the whole curve is shown. Default: false. */
-  readonly fromZero?: boolean;
-  readonly zoom: Interval | null;
   readonly xAxis: XAxis;
   /** Value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
@@ -54,26 +48,19 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({
-  title,
-  xLabel,
-  curves,
-  log,
-  leastSpan = 0,
-  fromZero = false,
-  zoom,
-  xAxis,
-  colorOf,
-  notes,
-}: Figure): string => {
+export const svgOf = (figure: Figure): string => {
+  const { title, xLabel, curves, log, zoom, xAxis, colorOf } = figure;
   const { width, left, right, top, bottom } = size;
   const [wide, high] = [width - left - right, size.height - top - bottom];
   const x = zoom ?? extentOf(curves);
   const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
   // Names that do not fit next to their curves are listed in full below the chart.
   const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
+  const { range: y, startsAt } = heightsOf(drawn, x, figure);
+  const hidden = figure.start === "hidden" && startsAt !== undefined ? startsAt.toPrecision(3) : undefined;
+  const notes =
+    hidden === undefined ? figure.notes : [...figure.notes, `The first values, up to ${hidden}, are above the chart.`];
   const height = size.height + noteHeight * (notes.length + keyed.length);
-  const y = rangeOf(drawn, log, zoom === null ? leastSpan : 0, zoom === null && fromZero);
   const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
   const share = (value: number): number =>
     log ? Math.log(value / y[0]) / Math.log(y[1] / y[0]) : (value - y[0]) / (y[1] - y[0]);
@@ -131,8 +118,8 @@ export const svgOf = ({
     parts.push(`<path d="${path(line)}" fill="none" stroke="${color}" stroke-width="${curve.style.width}"${dash}/>`);
     if (curve.style.marks) {
       for (const [i, value] of line.x.entries()) {
-        // Marks are not clipped at the edges, so marks outside a zoomed interval are left out.
-        if (value < x[0] || value > x[1]) continue;
+        // Marks are not clipped at the edges, so marks outside the chart are left out.
+        if (value < x[0] || value > x[1] || (line.y[i] as number) > y[1]) continue;
         parts.push(
           `<circle cx="${rounded(across(value))}" cy="${rounded(up(line.y[i] as number))}" r="2.5" fill="${color}"/>`,
         );

@@ -1,18 +1,11 @@
 /** View of the chat without a model that holds conversations: what the reader can do instead. */
 import { modelOf } from "../models/columns.ts";
 import { modelName } from "../models/model-names.ts";
-import { Copy } from "../parts/copy.tsx";
+import { Command } from "../parts/command.tsx";
 
 /** A small chat model, so that the download takes little time. */
 const start = "npx foretoken studio --model hf:HuggingFaceTB/SmolLM2-135M-Instruct";
 const train = "npx foretoken train --init-from hf:HuggingFaceTB/SmolLM2-135M-Instruct --data chat.jsonl --lora.rank 8";
-
-const Command = ({ text }: { readonly text: string }) => (
-  <p class="command">
-    <code>{text}</code>
-    <Copy quiet label="Copy" text={() => text} />
-  </p>
-);
 
 /** Link to the playground with a model. */
 export const playgroundOf = (model: string): string => `/playground?${new URLSearchParams({ model })}`;

@@ -101,7 +101,7 @@ export const Controls = ({ session, opened, begin, end }: ControlsProps) => {
     <div class="controls">
       <p class="row">
         <button type="button" class={running && !isDone ? "" : "primary"} onClick={press}>
-          {isDone ? end.label : running ? "Pause" : step === 0 ? begin : "Go on"}
+          {isDone ? end.label : running ? "Pause" : step === 0 ? begin : "Resume"}
         </button>
         <span class="grow" />
         <button

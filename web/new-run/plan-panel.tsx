@@ -1,5 +1,6 @@
 /** Cost of the run before it starts, and the equivalent terminal command. */
 import type { NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
+import { CommandText } from "../parts/command.tsx";
 import { Copy } from "../parts/copy.tsx";
 import { bytes, compact, count, duration, some } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle } from "../parts/main-action.ts";
@@ -8,7 +9,7 @@ import { runs } from "../server/run-list.ts";
 import { request } from "./draft.ts";
 import { bestBefore, expectedLoss } from "./expected-loss.ts";
 import { failureText } from "./failures.ts";
-import { plan, planFailure, planning, wrongField } from "./planned.ts";
+import { plan, planFailure, planning, timing, wrongField } from "./planned.ts";
 import { canStart, start, startFailure, starting } from "./start.ts";
 import { WrongPlace } from "./wrong.tsx";
 
@@ -48,7 +49,9 @@ const Figures = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: Ru
       <div>
         <dt>Time</dt>
         <dd class="num">
-          {seconds === null ? (
+          {timing.value ? (
+            "measured now: a few steps of this model are timed"
+          ) : seconds === null ? (
             "shown after the first steps, because no model of this size was trained here before"
           ) : (
             <>
@@ -148,7 +151,9 @@ export const PlanPanel = () => {
             <Copy quiet label="Copy" disabled={isOld} text={() => known.command} />
           </div>
           {failed !== undefined && <p class="soft">For the last valid settings:</p>}
-          <pre class="command-text">{known.command}</pre>
+          <pre class="command-text">
+            <CommandText text={known.command} />
+          </pre>
           {given?.kind === "given" && (
             <p class="soft">
               The command reads a file <code>{given.name}</code>. Save the text there first, or write the path of your

@@ -1,7 +1,7 @@
 /** Plan for the draft. A moment after each change, the page requests a new plan. */
 import { computed, effect, signal } from "@preact/signals";
-import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
-import { api, postJson } from "../server/request.ts";
+import type { Failure, NewRunRequest, PlanTime, RunPlan } from "../../src/serve/studio/protocol.ts";
+import { api, getJson, postJson } from "../server/request.ts";
 import { draft, request } from "./draft.ts";
 import { isOfForm, placeOf, wrongFields } from "./failures.ts";
 import { placeInForm } from "./labels.ts";
@@ -15,6 +15,8 @@ export const untyped = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
 /** Whether a plan is being requested, or will be requested in a moment. */
 export const planning = signal(false);
+/** Whether the server times steps of the planned model. */
+export const timing = signal(false);
 
 const changed = computed((): ReadonlySet<string> => new Set(Object.keys(draft.value.values)));
 
@@ -52,6 +54,15 @@ let untypedBeginning = "";
 /** Text, recipe and start model of the plan that failed, as JSON. */
 let failedBeginning = "";
 
+/** Adds the time to the plan, if the server can time the model. */
+const addTime = async (of: RunPlan, abort: AbortSignal): Promise<void> => {
+  if (of.timing === null) return;
+  timing.value = true;
+  const answer = await getJson<PlanTime>(`${api}/plans/${of.timing}/time`, abort);
+  timing.value = false;
+  if (answer.kind === "ok") plan.value = { ...of, ...answer.value };
+};
+
 const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
   const beginning = beginningOf(body);
   const known = JSON.stringify(beginning);
@@ -67,6 +78,7 @@ const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
     if (shown.kind !== "ok") return;
     untyped.value = shown.value;
     untypedBeginning = known;
+    if (answer.kind === "ok") await addTime(answer.value, abort);
   } catch {
     // A newer request has replaced this request.
   }
@@ -80,6 +92,7 @@ export const keepPlanning = (): (() => void) => {
     const body = request.value;
     controller.abort();
     clearTimeout(timer);
+    timing.value = false;
     if (body === undefined) {
       plan.value = undefined;
       untyped.value = undefined;

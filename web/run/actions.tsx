@@ -53,10 +53,12 @@ export const Actions = ({ run, chats }: { readonly run: RunSummary; readonly cha
   const failure = useSignal<string | undefined>(undefined);
   const asked = useSignal<Asked | undefined>(undefined);
   const asks = useSignal(false);
+  const isExtending = useSignal(false);
   const { name, owner, step, steps } = run;
   const live = isLive(run);
   useEffect(() => {
     if (asked.value?.answered === true && isShown(asked.value, run)) asked.value = undefined;
+    if (isLive(run)) isExtending.value = false;
   }, [run, asked.value]);
 
   const post = async (path: Asked["path"], body: object) => {
@@ -77,14 +79,27 @@ export const Actions = ({ run, chats }: { readonly run: RunSummary; readonly cha
   const disabled = asked.value !== undefined || isLost.value;
   const stopping = asked.value?.path === "stop" ? "Stopping…" : undefined;
   const resuming = asked.value?.path === "resume" ? "Resuming…" : undefined;
+  const canExtend = !live && run.hasCheckpoint;
   // A run that was stopped after its last step lacks its last evaluation or its last sample.
-  const canGoOn = !live && run.hasCheckpoint && (step < steps || run.state === "interrupted");
+  const canGoOn = canExtend && (step < steps || run.state === "interrupted");
 
   return (
     <div class="actions">
       {/* Buttons that depend on the state come first, so that the other buttons do not move. */}
       <div class="row">
-        {!live && run.hasCheckpoint && <ExtendForm run={run} disabled={disabled} busy={resuming} onExtend={resume} />}
+        {canExtend && (
+          <button
+            type="button"
+            class="extend"
+            aria-expanded={isExtending.value}
+            aria-controls="extend"
+            onClick={() => {
+              isExtending.value = !isExtending.value;
+            }}
+          >
+            Extend
+          </button>
+        )}
         {live && (
           <button
             type="button"
@@ -119,6 +134,17 @@ export const Actions = ({ run, chats }: { readonly run: RunSummary; readonly cha
         )}
         <WithModel run={run} place="/inside" label="Look inside" />
       </div>
+      {canExtend && isExtending.value && (
+        <ExtendForm
+          run={run}
+          disabled={disabled}
+          busy={resuming}
+          onClose={() => {
+            isExtending.value = false;
+          }}
+          onExtend={resume}
+        />
+      )}
       {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
       {begun.value?.name === name &&
         begun.value.notices.map((notice) => (

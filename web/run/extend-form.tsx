@@ -26,10 +26,11 @@ export interface ExtendFormProps {
   readonly disabled: boolean;
   /** Label of the button while a request is pending. */
   readonly busy: string | undefined;
+  readonly onClose: () => void;
   readonly onExtend: (more: { readonly steps: number; readonly extend: Extend }) => void;
 }
 
-export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) => {
+export const ExtendForm = ({ run, disabled, busy, onClose, onExtend }: ExtendFormProps) => {
   const { step, steps, state, config, best } = run;
   const typed = useSignal<string | undefined>(undefined);
   const extend = useSignal<Extend>("stretch");
@@ -40,54 +41,50 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
   const wanted = Number(value);
   const isLonger = Number.isInteger(wanted) && wanted > step;
   return (
-    <details
-      class="extend"
-      onKeyDown={({ key, currentTarget }) => {
-        if (key === "Escape") currentTarget.open = false;
+    <form
+      id="extend"
+      class="extend-form"
+      onKeyDown={({ key }) => {
+        if (key === "Escape") onClose();
+      }}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!isLonger || disabled) return;
+        typed.value = undefined;
+        onExtend({ steps: wanted, extend: extend.value });
       }}
     >
-      <summary class="button">Extend</summary>
-      <form
-        class="extend-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!isLonger || disabled) return;
-          typed.value = undefined;
-          onExtend({ steps: wanted, extend: extend.value });
-        }}
-      >
-        <label class="field">
-          Total steps
-          <input
-            type="number"
-            min={step + 1}
-            step={1}
-            required
-            value={value}
-            onInput={({ currentTarget }) => {
-              typed.value = currentTarget.value;
-            }}
-          />
-        </label>
-        <Segmented
-          label="Learning rate"
-          options={schedules}
-          value={extend.value}
-          onChange={(chosen) => {
-            extend.value = chosen;
+      <label class="field">
+        Total steps
+        <input
+          type="number"
+          min={step + 1}
+          step={1}
+          required
+          value={value}
+          onInput={({ currentTarget }) => {
+            typed.value = currentTarget.value;
           }}
         />
-        <p class="soft">{scheduleHelp[extend.value]}</p>
-        {inVain > 0 && best !== null && (
-          <p class="soft">
-            {`The last ${count(inVain)} added ${inVain === 1 ? "step" : "steps"} found no better weights: the best weights are still from step ${count(best.step)}.`}
-          </p>
-        )}
-        {patience > 0 && <p class="soft">{patienceHelp(patience)}</p>}
-        <button type="submit" class="primary" disabled={disabled || !isLonger}>
-          {busy ?? (isLonger ? `Train ${count(wanted - step)} more steps` : `More than ${count(step)} steps`)}
-        </button>
-      </form>
-    </details>
+      </label>
+      <Segmented
+        label="Learning rate"
+        options={schedules}
+        value={extend.value}
+        onChange={(chosen) => {
+          extend.value = chosen;
+        }}
+      />
+      <p class="soft">{scheduleHelp[extend.value]}</p>
+      {inVain > 0 && best !== null && (
+        <p class="soft">
+          {`The last ${count(inVain)} added ${inVain === 1 ? "step" : "steps"} found no better weights: the best weights are still from step ${count(best.step)}.`}
+        </p>
+      )}
+      {patience > 0 && <p class="soft">{patienceHelp(patience)}</p>}
+      <button type="submit" class="primary" disabled={disabled || !isLonger}>
+        {busy ?? (isLonger ? `Train ${count(wanted - step)} more steps` : `More than ${count(step)} steps`)}
+      </button>
+    </form>
   );
 };

@@ -3,7 +3,7 @@ import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Chart } from "../chart/chart.tsx";
-import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
+import { type Curve, type Interval, type Start, smoothedNote } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
 import { stepAxis, timeAxis, tokenAxis, type XAxis } from "../chart/ticks.ts";
 import { count, loss, rate, short } from "../parts/format.ts";
@@ -14,10 +14,12 @@ import { type RunData, type StepValue, type XKind, xKinds } from "./run-data.ts"
 import type { RunFeed } from "./run-feed.ts";
 import { thinnedNote } from "./run-notes.ts";
 import { usualWindow, windowOf, windows } from "./smoothing.ts";
+import { recentRate } from "./time-left.ts";
 
 const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Training time" };
 
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
+const startOf = (query: URLSearchParams): Start => (query.get("start") === "shown" ? "shown" : "hidden");
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
 
 /** One axis object per kind of axis. So a chart gets a new object only if the kind changes. */
@@ -34,7 +36,10 @@ export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window:
     y,
     length: steps.length,
     pyramid: pyramids[value],
-    medians: value === "tokensPerSecond" ? medians.take(steps.column(x), y, steps.length) : undefined,
+    ...(value === "tokensPerSecond" && {
+      medians: medians.take(steps.column(x), y, steps.length),
+      latest: recentRate(data),
+    }),
     smoothed: value === "loss" ? smoother.take(y, steps.length, window) : undefined,
   };
 };
@@ -107,7 +112,7 @@ export const ChartSettings = ({ steps, children }: ChartSettingsProps) => {
 export const leastLossSpan = 0.05;
 
 const small = [
-  { value: "learningRate", title: "Learning rate", unit: "of each update" },
+  { value: "learningRate", title: "Learning rate", unit: "per update" },
   { value: "gradNorm", title: "Gradient norm", unit: "before clipping" },
   { value: "tokensPerSecond", title: "Speed", unit: "tokens per second" },
 ] as const;
@@ -123,7 +128,14 @@ const plannedX = (run: RunSummary, data: RunData | undefined, kind: XKind): numb
   return run.steps * (kind === "tokens" ? data.tokensPerStep : 1);
 };
 
-export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
+export interface RunChartsProps {
+  readonly feed: RunFeed;
+  readonly run: RunSummary;
+  /** Shown between the loss and the other curves. */
+  readonly children: ComponentChildren;
+}
+
+export const RunCharts = ({ feed, run, children }: RunChartsProps) => {
   const { name } = run;
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const kind = useComputed(() => xKindOf(address.value.query));
@@ -155,27 +167,33 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
     link,
   };
   return (
-    <section aria-label="Curves">
-      <ChartSettings steps={feed.data.value?.steps.length ?? 0} />
-      <Chart
-        {...common}
-        title="Loss"
-        unit="nats per token"
-        name={`${name}-loss`}
-        curves={losses}
-        log={isLog(address.value.query)}
-        height={340}
-        format={loss}
-        leastSpan={leastLossSpan}
-        notes={notes}
-      />
-      <div class="small-charts">
+    <>
+      <section aria-label="Curves">
+        <ChartSettings steps={feed.data.value?.steps.length ?? 0} />
+        <Chart
+          {...common}
+          title="Loss"
+          unit="nats per token"
+          name={`${name}-loss`}
+          curves={losses}
+          log={isLog(address.value.query)}
+          height={340}
+          format={loss}
+          leastSpan={leastLossSpan}
+          start={startOf(address.value.query)}
+          onStart={(start) => setQuery({ start: start === "hidden" ? null : "shown" })}
+          notes={notes}
+        />
+      </section>
+      {children}
+      <section class="small-charts" aria-label="More curves">
         {others.map(({ value, title, unit, curves }) => (
           <Chart
             key={value}
             {...common}
             title={title}
-            unit={curves.value[0]?.medians === undefined ? unit : `${unit}, medians`}
+            unit={unit}
+            notes={curves.value[0]?.medians === undefined ? [] : ["The line shows medians."]}
             name={`${name}-${value}`}
             curves={curves}
             log={false}
@@ -183,7 +201,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
             format={formats[value]}
           />
         ))}
-      </div>
-    </section>
+      </section>
+    </>
   );
 };

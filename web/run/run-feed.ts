@@ -49,9 +49,10 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   const readSeries = async (): Promise<void> => {
     const answer = await getJson<RunSeries>(`${runPath(name)}/series`, abort);
     if (answer.kind === "failed") {
-      failure.value = answer.failure.error;
-      // A new run may have no metrics yet. A server that restarts will respond soon.
+      // A new run may have no metrics yet. A server that restarts will respond soon. A banner tells that the server does
+      // not respond.
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
+      else failure.value = answer.failure.error;
       return;
     }
     offset = answer.value.offset;

@@ -1,6 +1,6 @@
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
-import { Copy } from "../parts/copy.tsx";
+import { Command } from "../parts/command.tsx";
 import { failureWords } from "../parts/failure-words.ts";
 import { count, duration, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -95,10 +95,7 @@ const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run
           {command !== undefined && (
             <>
               <p>This repeats the faulty step in a terminal:</p>
-              <p class="command">
-                <code>{command}</code>
-                <Copy quiet label="Copy" text={() => command} />
-              </p>
+              <Command text={command} />
             </>
           )}
         </details>
@@ -116,34 +113,15 @@ const Restarted = () => (
   </Notice>
 );
 
-const CutOff = () => (
-  <Notice tone="bad">
-    <p>
-      <b>The studio that trains this run has ended or cannot be reached.</b> If you ended the studio with Ctrl-C, the
-      studio saved the run, and you can resume the run later. Start the studio again in a terminal:
-    </p>
-    <p class="row">
-      <code>npx foretoken studio</code>
-      <Copy quiet label="Copy" text={() => "npx foretoken studio"} />
-    </p>
-  </Notice>
-);
-
-/**
- * Notes about the curves. Once a run has been followed live, the notes have a fixed height. So nothing moves when a
- * note appears or disappears.
- */
-const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
+/** Notes about the curves. */
+const Notes = ({ feed }: { readonly feed: RunFeed }) => {
   void feed.version.value;
-  const isKept = useRef(live);
-  if (live) isKept.current = true;
   const data = feed.data.value;
   const over = data === undefined ? undefined : memorisingOf(data);
   const leftOut = data?.leftOut ?? [];
-  if (!isKept.current && over === undefined && leftOut.length === 0) return null;
+  if (over === undefined && leftOut.length === 0) return null;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls where notes are long, which keys must be able to do
-    <section class="run-notes" tabIndex={0} aria-label="Notes">
+    <section class="run-notes" aria-label="Notes">
       {over !== undefined && (
         <Notice tone="plain">
           {`Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}) while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout or fewer steps. The best weights are kept.`}
@@ -162,6 +140,12 @@ const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean 
 /** Whether a run has so few values that a chart would show at most one point. */
 const hasNoCurves = (data: RunData | undefined): boolean =>
   data !== undefined && data.steps.length < 2 && data.evals.length < 2 && data.samples.length === 0;
+
+/** Words next to the state. A notice says why a run failed, or that the studio was restarted. */
+const aboutOf = (run: RunSummary): string => {
+  if (run.state === "failed" || (isCutOff(run) && isRefused.value)) return "";
+  return isCutOff(run) ? "If you ended the studio with Ctrl-C, it saved the run." : stateWords(run).about;
+};
 
 export const RunView = ({ name }: { readonly name: string }) => {
   const feed = useMemo(() => followRun(name), [name]);
@@ -191,23 +175,22 @@ export const RunView = ({ name }: { readonly name: string }) => {
           <h1 class="run-title">{name}</h1>
           <p class="run-state" role="status">
             <RunState run={run} />
-            <span class="soft"> {run.state === "failed" || isCutOff(run) ? "" : stateWords(run).about}</span>
+            <span class="soft"> {aboutOf(run)}</span>
           </p>
         </div>
         <Actions run={run} chats={feed.data.value?.chat === true} />
       </div>
       <Failed run={run} />
-      {isCutOff(run) && (isRefused.value ? <Restarted /> : <CutOff />)}
+      {isCutOff(run) && isRefused.value && <Restarted />}
       {why !== undefined && !(isCutOff(run) && isRefused.value) && <Notice tone="bad">{why}</Notice>}
       <Headline feed={feed} run={run} />
       {isBare ? (
         <p class="soft">The run ended before its second step. So it has no curves and no samples.</p>
       ) : (
-        <>
-          <RunCharts feed={feed} run={run} />
-          <Notes feed={feed} live={isLive(run)} />
+        <RunCharts feed={feed} run={run}>
+          <Notes feed={feed} />
           <Samples feed={feed} run={run} />
-        </>
+        </RunCharts>
       )}
       <Facts run={run} feed={feed} />
       {!isBare && <Measurements feed={feed} run={run} />}

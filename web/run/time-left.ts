@@ -42,6 +42,13 @@ export const createEvalClock = (): EvalClock => {
   };
 };
 
+/** Median speed of the last steps, in tokens per second. A single step may be much slower. */
+export const recentRate = ({ steps }: Pick<RunData, "steps">): number | undefined => {
+  const { length } = steps;
+  const rates = steps.column("tokensPerSecond").subarray(Math.max(0, length - recentSteps), length);
+  return median([...rates].filter((one) => one > 0));
+};
+
 /**
  * Estimated seconds to the end of the run. Undefined while there are too few steps. @param evalSeconds seconds of an
  * evaluation and the step after it, from an `EvalClock`.
@@ -53,8 +60,7 @@ export const secondsLeft = (
 ): number | undefined => {
   const { length } = steps;
   if (length < 3) return undefined;
-  const rates = steps.column("tokensPerSecond").subarray(Math.max(0, length - recentSteps), length);
-  const rate = median([...rates].filter((one) => one > 0));
+  const rate = recentRate({ steps });
   if (rate === undefined) return undefined;
   const stepSeconds = tokensPerStep / rate;
   return secondsToEnd(config, {

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import { useCallback, useEffect } from "preact/hooks";
+import { Command } from "../parts/command.tsx";
 import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -44,10 +45,7 @@ const Empty = () => {
         Or run this command in a terminal, in the folder that contains the runs folder. The run appears here when it
         begins:
       </p>
-      <p class="command">
-        <code>{command}</code>
-        <Copy quiet label="Copy" text={() => command} />
-      </p>
+      <Command text={command} />
     </section>
   );
 };

@@ -1,4 +1,5 @@
 /** Requests to the studio's server. A failure is a returned value, so that a view can show it in the right place. */
+import { signal } from "@preact/signals";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
 
@@ -11,8 +12,11 @@ export const api = "/api/v1";
 export const runPath = (name: string): string => `${api}/runs/${encodeURIComponent(name)}`;
 
 const unreachable: Failure = {
-  error: "The studio's server does not respond; start it again with: npx foretoken studio",
+  error: "The studio’s server does not respond.",
 };
+
+/** Whether the server did not respond to the last request. */
+export const isUnreachable = signal(false);
 
 const isFailure = (value: unknown): value is Failure =>
   typeof value === "object" && value !== null && typeof (value as { error?: unknown }).error === "string";
@@ -39,10 +43,12 @@ interface Init {
 const request = async <T>(path: string, init: Init): Promise<Answer<T>> => {
   try {
     const response = await fetch(path, { ...init, headers: { ...init.headers, ...(await authorization()) } });
+    isUnreachable.value = false;
     if (!response.ok) return { kind: "failed", status: response.status, failure: await failureOf(response) };
     return { kind: "ok", value: (await response.json()) as T };
   } catch (error) {
     if (init.signal?.aborted === true) throw error;
+    isUnreachable.value = true;
     return { kind: "failed", status: 0, failure: unreachable };
   }
 };

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure, ServerAnswer } from "../../src/serve/studio/protocol.ts";
-import { Copy } from "../parts/copy.tsx";
+import { Command } from "../parts/command.tsx";
 import { count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, getJson } from "../server/request.ts";
@@ -45,10 +45,7 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
   const waiting = models.reduce((sum, model) => sum + model.waiting, 0);
   return (
     <>
-      <p class="command">
-        <code>{url}</code>
-        <Copy quiet label="Copy" text={() => url} />
-      </p>
+      <Command text={url} />
       <p class="soft">
         Programs on this machine that use OpenAI’s protocol can use the models at this address. No key is needed.
       </p>
@@ -86,10 +83,7 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
         </table>
       </div>
       <h2>Try it</h2>
-      <p class="command">
-        <code>{commandFor(state)}</code>
-        <Copy quiet label="Copy" text={() => commandFor(state)} />
-      </p>
+      <Command text={commandFor(state)} />
     </>
   );
 };

@@ -4,12 +4,14 @@ import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { NewRunView } from "../new-run/new-run-view.tsx";
 import { withCommand } from "../parts/advice.ts";
+import { Command } from "../parts/command.tsx";
 import { Copy } from "../parts/copy.tsx";
 import { keepInView } from "../parts/in-row.ts";
 import { RunView } from "../run/run-view.tsx";
 import { RunsView } from "../runs/runs-view.tsx";
 import { lostStreams } from "../server/event-stream.ts";
 import { info } from "../server/facts.ts";
+import { isUnreachable } from "../server/request.ts";
 import { path, unescaped } from "./address.ts";
 import { CopyLink } from "./copy-link.tsx";
 import { later } from "./later.tsx";
@@ -72,11 +74,31 @@ const shownAt = (at: string): Shown => {
   return { title: "Not found", place: "", view: <NotFound /> };
 };
 
-const Lost = () => (
-  <div class="lost" role="status">
-    {lostStreams.value > 0 && <p>The connection to the studio is lost. The page reconnects by itself.</p>}
-  </div>
-);
+const studioCommand = "npx foretoken studio";
+
+/** The only message about a lost connection. */
+const Lost = () => {
+  const isLost = lostStreams.value > 0 || isUnreachable.value;
+  useEffect(() => {
+    if (!isLost) return;
+    // A view without a stream would notice only at its next request that the studio responds again.
+    const timer = setInterval(() => void info.load(), 2000);
+    return () => clearInterval(timer);
+  }, [isLost]);
+  return (
+    <div class="lost" role="status">
+      {isLost && (
+        <p>
+          <span>
+            The connection to the studio is lost. The page reconnects by itself. If the studio has ended, start it again
+            in a terminal: <code>{studioCommand}</code>
+          </span>
+          <Copy quiet label="Copy" text={() => studioCommand} />
+        </p>
+      )}
+    </div>
+  );
+};
 
 const Facts = () => {
   const value = info.value.value;
@@ -100,12 +122,7 @@ const Advice = () => {
       <p>
         The backend {name} is {words}
       </p>
-      {command !== undefined && (
-        <p class="command">
-          <code>{command}</code>
-          <Copy quiet label="Copy" text={() => command} />
-        </p>
-      )}
+      {command !== undefined && <Command text={command} />}
     </div>
   );
 };

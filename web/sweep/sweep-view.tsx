@@ -5,7 +5,7 @@ import type { SweepSummary } from "../../src/serve/studio/protocol.ts";
 import { Chart } from "../chart/chart.tsx";
 import type { Curve, Interval } from "../chart/curve.ts";
 import { comparedStyle } from "../chart/palette.ts";
-import { Copy } from "../parts/copy.tsx";
+import { Command } from "../parts/command.tsx";
 import { count, loss, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Sign } from "../parts/run-state.tsx";
@@ -62,10 +62,7 @@ const Winner = ({ sweep, rows }: { readonly sweep: SweepSummary; readonly rows: 
       {command !== null && (
         <>
           <p class="soft">This command trains the best setting on the whole text:</p>
-          <p class="command">
-            <code>{command}</code>
-            <Copy quiet label="Copy" text={() => command} />
-          </p>
+          <Command text={command} />
         </>
       )}
     </section>

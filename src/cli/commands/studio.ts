@@ -161,7 +161,9 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  writeNotice("Ending the studio; if a run is training, the studio saves the run first (Ctrl-C again quits at once)");
+  const run = studio.training();
+  const saving = run === undefined ? "" : `; the studio saves ${run} first`;
+  writeNotice(`Ending the studio${saving} (Ctrl-C again quits at once)`);
   const [saved] = await Promise.all([studio.close(), server?.close(endingMs)]);
   if (saved !== undefined) {
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);

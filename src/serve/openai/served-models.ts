@@ -39,6 +39,8 @@ export interface ServingLimits {
 /** A loaded model with its engine. */
 interface Loaded {
   readonly lm: WorkerModel;
+  /** The adapter that belongs to the model itself, such as the adapter of a run. Null: the model has no such adapter. */
+  readonly own: string | null;
   readonly engine: ThreadEngine;
   /** Identifies the weights. If the weights change, the fingerprint in the answers changes too. */
   readonly fingerprint: string;
@@ -69,7 +71,7 @@ interface Served {
 export interface Lease extends Pick<Loaded, "lm" | "engine" | "fingerprint"> {
   /** Name of the model in the request. */
   readonly name: string;
-  /** The adapter that the request names. Null: the request names no adapter. */
+  /** The adapter that the request names, or the model's own adapter. Null: no adapter. */
   readonly adapter: string | null;
   /** Maximum number of texts that the model writes at the same time. */
   readonly parallel: number;
@@ -82,7 +84,7 @@ export interface Lease extends Pick<Loaded, "lm" | "engine" | "fingerprint"> {
   release(): void;
 }
 
-/** List entry of a model or an adapter. */
+/** List entry of a model, or of an adapter that requests can name. */
 export interface ListedModel {
   readonly name: string;
   /** The base model of an adapter. Null: the entry is a model. */
@@ -152,7 +154,7 @@ const open = async (
     };
     const fingerprint = `fp_${createHash("sha256").update(`${source.name} ${version}`).digest("hex").slice(0, 12)}`;
     const created = Math.floor(Date.now() / 1000);
-    return { lm, engine, fingerprint, created, uses: 0, replaced: false };
+    return { lm, own: lm.adapter, engine, fingerprint, created, uses: 0, replaced: false };
   } catch (error) {
     await lm.close();
     throw error;
@@ -203,17 +205,20 @@ export const openServedModels = async (
       throw error;
     }
   }
-  const namesOf = ({ source, loaded }: Served): readonly string[] => [source.name, ...loaded.lm.adapters];
-  const find = (name: string | undefined): { readonly served: Served; readonly adapter: string | null } => {
+  /** The adapters that requests can name. */
+  const adaptersOf = ({ loaded: { lm, own } }: Served): readonly string[] => lm.adapters.filter((one) => one !== own);
+  const namesOf = (served: Served): readonly string[] => [served.source.name, ...adaptersOf(served)];
+  /** `named`: the adapter that the name belongs to. Null: it belongs to the model. */
+  const find = (name: string | undefined): { readonly served: Served; readonly named: string | null } => {
     for (const served of all) {
-      const { source, loaded } = served;
-      if (name === undefined || name === source.name || source.aliases.includes(name)) return { served, adapter: null };
-      if (loaded.lm.adapters.includes(name)) return { served, adapter: name };
+      const { source } = served;
+      if (name === undefined || name === source.name || source.aliases.includes(name)) return { served, named: null };
+      if (adaptersOf(served).includes(name)) return { served, named: name };
     }
     throw unknownModel(name ?? "", all.flatMap(namesOf));
   };
-  const entryOf = ({ source, loaded: { lm, created } }: Served, adapter: string | null): ListedModel => ({
-    ...{ name: adapter ?? source.name, parent: adapter === null ? null : source.name },
+  const entryOf = ({ source, loaded: { lm, created } }: Served, named: string | null): ListedModel => ({
+    ...{ name: named ?? source.name, parent: named === null ? null : source.name },
     ...{ created, contextLength: lm.config.contextLength },
   });
   const loadAnew = async (served: Served, version: string): Promise<void> => {
@@ -236,16 +241,13 @@ export const openServedModels = async (
 
   return {
     list: () =>
-      all.flatMap((served) => [
-        entryOf(served, null),
-        ...served.loaded.lm.adapters.map((name) => entryOf(served, name)),
-      ]),
+      all.flatMap((served) => [entryOf(served, null), ...adaptersOf(served).map((name) => entryOf(served, name))]),
     lookUp(name) {
-      const { served, adapter } = find(name);
-      return entryOf(served, adapter);
+      const { served, named } = find(name);
+      return entryOf(served, named);
     },
     take(name, texts) {
-      const { served, adapter } = find(name);
+      const { served, named } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
       const fits = served.texts + texts <= parallel + queue;
       // If no other text waits, accept more texts than the limit. Otherwise these texts could never be written.
@@ -257,7 +259,7 @@ export const openServedModels = async (
       let isHeld = true;
       return {
         ...{ lm: loaded.lm, engine: loaded.engine, fingerprint: loaded.fingerprint },
-        ...{ name: name ?? served.source.name, adapter, parallel, templates: served.templates },
+        ...{ name: name ?? served.source.name, adapter: named ?? loaded.own, parallel, templates: served.templates },
         release() {
           if (!isHeld) return;
           isHeld = false;

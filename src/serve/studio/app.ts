@@ -44,6 +44,7 @@ import {
   stopSchema,
   writeSchema,
 } from "./protocol.ts";
+import { createRunTimes, type RunTimes } from "./run-time.ts";
 import type { RunShelf } from "./runs.ts";
 import { isOfSweep } from "./sweeps.ts";
 import { listTexts } from "./texts.ts";
@@ -209,7 +210,7 @@ const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Z
 
 const nameOf = (c: Context): string => c.req.param("name") ?? "";
 
-const addRunRoutes = (api: Hono, parts: StudioParts): void => {
+const addRunRoutes = (api: Hono, parts: StudioParts, times: RunTimes): void => {
   const { shelf, jobs, bodies } = parts;
   api.get("/runs", async () => jsonAnswer(await shelf.list()));
   const series = createSharedWork<string>();
@@ -249,6 +250,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
       const must = "steps must be left out for a run of a sweep, which compares runs of the same steps";
       throw new HttpError(409, `resume: ${must}; got ${steps}; try a new run with the setting`);
     }
+    times.stop();
     const notices = await jobs.start(name, {
       resume: path,
       steps,
@@ -263,17 +265,19 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
 /** A request with fields that are checked later, one by one. */
 const requestSchema = z.record(z.string(), z.unknown());
 
-const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
+const addNewRunRoutes = (api: Hono, parts: StudioParts, times: RunTimes): void => {
   const { jobs, bodies } = parts;
-  const newRun = { ...parts, texts: parts.textFolder?.path ?? null, planning: createTurns(() => {}) };
+  const newRun = { ...parts, texts: parts.textFolder?.path ?? null, planning: createTurns(() => {}), times };
   api.post("/plan", async (c) => {
     const request = await readJson(c.req.raw, requestSchema, corpusBody, bodies);
     return jsonAnswer(await planOrFaults(request, newRun, c.req.raw.signal));
   });
+  api.get("/plans/:name/time", async (c) => jsonAnswer(await times.measured(nameOf(c), c.req.raw.signal)));
   api.post("/runs", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
     // Check these fields before the text is read, because reading may take long.
     jobs.checkFree();
+    times.stop();
     const { name, options } = await askedRun(request, newRun);
     const notices = await jobs.start(name, options).catch((error: unknown) => {
       throw inForm(error, request);
@@ -339,8 +343,9 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
     if (server === undefined) throw new HttpError(404, "a server must run in the studio; got none; try studio --serve");
     return jsonAnswer({ url: `${server.url}/v1`, ...(await server.state()) } satisfies ServerAnswer);
   });
-  addRunRoutes(api, parts);
-  addNewRunRoutes(api, parts);
+  const times = createRunTimes(parts);
+  addRunRoutes(api, parts, times);
+  addNewRunRoutes(api, parts, times);
   addModelRoutes(api, parts);
   addInsideRoutes(api, parts);
   const nothing = (): Response =>

@@ -43,6 +43,8 @@ export interface Jobs extends OwnRuns {
   stop(name: string): boolean;
   /** The run in progress, or the run that is about to begin. */
   current(): string | undefined;
+  /** The run in progress, which `close` saves. Undefined if no run has begun. */
+  training(): string | undefined;
   /**
    * Stops the run and waits until it is saved. No new run can be started afterwards. @returns the name of the run, or
    * undefined if there was nothing to save.
@@ -210,6 +212,7 @@ export const createJobs = (
       return true;
     },
     current: () => job?.name,
+    training: () => (job?.hasBegun === true ? job.name : undefined),
     isUnderWay: (name) => job?.name === name,
     isPaused: (name) => job?.name === name && turns.isTaken(),
     failureOf: (name) => failures.get(name) ?? null,

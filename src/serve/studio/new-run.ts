@@ -13,12 +13,12 @@ import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
 import { documentsOfText } from "../../data/documents-json.ts";
 import type { GivenDocument } from "../../data/parse-document.ts";
 import { defaultRunName } from "../../runs/begin/default-name.node.ts";
-import { readColumns } from "../../runs/list/series.node.ts";
 import { planInWorker } from "../../worker/plan.node.ts";
 import type { NewRun } from "../../worker/train.node.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { Models } from "./models.ts";
-import type { NewRunRequest, RunPlan, RunSummary, TextSource } from "./protocol.ts";
+import type { NewRunRequest, RunPlan, TextSource } from "./protocol.ts";
+import type { RunTimes } from "./run-time.ts";
 import type { RunShelf } from "./runs.ts";
 import { textPath } from "./texts.ts";
 import type { Turns } from "./turns.ts";
@@ -30,6 +30,7 @@ export interface NewRunParts {
   readonly texts: string | null;
   /** Turns for making plans, one at a time. */
   readonly planning: Turns;
+  readonly times: RunTimes;
   readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
 }
@@ -174,45 +175,6 @@ export const askedRun = async (
   };
 };
 
-/** Number of last steps of a run from which the speed is computed. */
-const timedSteps = 50;
-
-const median = (values: readonly number[]): number | undefined => [...values].sort((a, b) => a - b)[values.length >> 1];
-
-const tokensPerStep = ({ model, train }: RunConfig): number =>
-  model.contextLength * train.batchSize * train.gradAccumSteps;
-
-/** A key for a configuration. Two configurations have the same key if their steps take the same time. */
-const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =>
-  JSON.stringify([
-    { ...model, initStd: 0 },
-    lora ?? null,
-    train.dtype,
-    tokensPerStep({ model, train } as RunConfig),
-    vocabSize,
-  ]);
-
-/**
- * Estimated seconds for all steps, from the speed of the latest run with the same cost per step. Null: there is no such
- * run.
- */
-const secondsOf = async (
-  { config, vocabSize }: { readonly config: RunConfig; readonly vocabSize: number },
-  runs: readonly RunSummary[],
-  shelf: RunShelf,
-  signal: AbortSignal,
-): Promise<number | null> => {
-  const key = costKey(config, vocabSize);
-  const alike = runs.find(
-    (run) => run.vocabSize === vocabSize && run.step > 1 && costKey(run.config, vocabSize) === key,
-  );
-  if (alike === undefined) return null;
-  // With this limit, `readColumns` returns all of the last 50 steps.
-  const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps, signal);
-  const rate = median(steps.tokensPerSecond.slice(-timedSteps));
-  return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
-};
-
 const plannedRun = async (request: NewRunRequest, parts: NewRunParts) => {
   const { options, command } = await askedRun(request, parts);
   const { backend, threads, keepLast: _, signal: __, onNotice: ___, onCheckpoint: ____, ...rest } = options;
@@ -226,8 +188,9 @@ const plannedRun = async (request: NewRunRequest, parts: NewRunParts) => {
 
 /** Plans a run without starting it. Plans are made one at a time, because a long text takes memory and time. */
 export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
+  parts.times.stop();
   const turn = await parts.planning.take(signal);
   const { planned, command } = await plannedRun(request, parts).finally(turn.release);
-  const { runs } = await parts.shelf.list();
-  return { ...planned, seconds: await secondsOf(planned, runs, parts.shelf, signal), command };
+  const { work: _, ...plan } = planned;
+  return { ...plan, ...(await parts.times.planned(planned, signal)), command };
 };

@@ -218,12 +218,24 @@ export interface RunPlan {
   readonly memory: MemoryEstimate;
   readonly availableMemory: number | null;
   /**
-   * Estimated seconds until the end of the run. The estimate uses the speed of earlier runs of this size on this
-   * machine. Null: unknown.
+   * Estimated seconds until the end of the run, with evaluations and samples. The estimate uses the speed of earlier
+   * runs of this size on this machine, or timed steps. Null: unknown.
    */
   readonly seconds: number | null;
+  /** Name for GET plans/NAME/time. Null: `seconds` is known, or the model is not timed, as in `PlanTime`. */
+  readonly timing: string | null;
   /** The equivalent command for a terminal. For a pasted text, the command names a file that would contain the text. */
   readonly command: string;
+}
+
+/**
+ * GET plans/NAME/time: the time of a planned run. The server times a few steps of the planned model and then answers. A
+ * newer plan or a new run ends this. Models are not timed while a run of this studio trains, with teachers, over weights
+ * in blocks, if the run needs more than half of the free memory, or if it would take more than a few seconds.
+ */
+export interface PlanTime {
+  /** As in `RunPlan`. */
+  readonly seconds: number | null;
 }
 
 /**

@@ -74,6 +74,8 @@ export interface Studio {
   urlOf(name: string): string;
   /** Registers a run of the folder that this process executes outside the studio. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
+  /** Name of the run in progress, which `close` saves. Undefined if no run is in progress. */
+  training(): string | undefined;
   /**
    * Stops and saves the run in progress, then closes the server and all connections. @returns the name of the run, or
    * undefined if no run was in progress.
@@ -187,6 +189,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     inside: first === undefined ? undefined : addresses(first),
     urlOf: (name) => at(`runs/${encodeURIComponent(name)}`),
     adopt: jobs.adopt,
+    training: jobs.training,
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));

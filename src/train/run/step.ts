@@ -1,6 +1,7 @@
 /** Takes one step of a run: an update, or a skipped step. */
 
 import { yieldToHost } from "../../core/system/yield.ts";
+import { estimateSeconds } from "../../runs/duration.ts";
 import {
   type EstimateEvent,
   type NonfiniteEvent,
@@ -12,7 +13,6 @@ import { median } from "../../runs/time-left.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
 import { type Fault, faultOf } from "../faults/faults.ts";
 import { recordFault } from "../faults/leave-out.ts";
-import { estimateSeconds } from "./duration.ts";
 import { isAborted, note, type Running } from "./running.ts";
 
 /** Number of steps used to estimate a run's time: enough for a median, and few enough to report early. */

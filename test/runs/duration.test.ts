@@ -1,11 +1,11 @@
 import { describe, expect, it, test } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { estimateSeconds } from "#foretoken/runs/duration.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { evaluationsLeft, forwardSeconds } from "#foretoken/runs/time-left.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
-import { estimateSeconds } from "#foretoken/train/run/duration.js";
 import { train } from "#foretoken/train/train.node.js";
-import { anyBackend, collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
+import { anyBackend, collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

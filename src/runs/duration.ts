@@ -1,5 +1,5 @@
-import type { RunConfig } from "../../config/config.ts";
-import { evaluationsLeft, forwardSeconds, measuredAtOnce } from "../../runs/time-left.ts";
+import type { RunConfig } from "../config/config.ts";
+import { evaluationsLeft, forwardSeconds, measuredAtOnce } from "./time-left.ts";
 
 /** The remaining part of a run. */
 export interface Remaining {
