@@ -46,12 +46,15 @@ export interface LearnedDocuments {
 
 const namesOf = ({ specialTokens }: Tokenizer): readonly string[] => specialTokens.map(({ name }) => name);
 
+/** Condition in the error about a missing template. */
+export const needsTemplate = "a model that learns from conversations must have a chat template";
+
 /** @throws ConfigError if there is no template for the conversations. */
 const checkTemplate = (template: ChatTemplate | null, where: string): ChatTemplate => {
   if (template !== null) return template;
   throw new ConfigError({
     where,
-    must: "a model that learns from conversations must have a chat template",
+    must: needsTemplate,
     got: "none",
     hint: "a model with a chat template, the option chatTemplate, or documents of plain text",
   });

@@ -31,3 +31,11 @@ export const stepsInVain = (
   if (last === undefined || bestStep === null || bestStep === undefined || bestStep > last.after) return 0;
   return Math.max(0, step - last.after);
 };
+
+/**
+ * What resuming a stopped run does. A run that was stopped after its last step lacks only its last evaluation or its
+ * last sample.
+ * @param step number of updates done.
+ */
+export const resumePurpose = (step: number, steps: number): string =>
+  step < steps ? "continue to the planned end" : "all steps are done: write the last evaluation and sample";

@@ -1,4 +1,4 @@
-/** Checks in a model's small files whether the model has a chat template. */
+/** Reads a model's chat template from the model's small files. */
 import { join } from "node:path";
 import { openFileSource } from "../io/file-source.node.ts";
 import { readGgufHeader } from "../io/gguf/header.ts";
@@ -10,43 +10,51 @@ import { isHubName, keptFolder } from "./files/hub.node.ts";
 import { isGgufName } from "./gguf/open.node.ts";
 import { readTemplate, templateFileNames } from "./parse.ts";
 
-const inGguf = async (path: string): Promise<boolean> => {
+const inGguf = async (path: string): Promise<string | null> => {
   const source = await openFileSource(path, path, true);
   try {
     const { metadata } = await readGgufHeader(source, path);
-    return typeof metadata.get("tokenizer.chat_template") === "string";
+    const template = metadata.get("tokenizer.chat_template");
+    return typeof template === "string" ? template : null;
   } finally {
     await source.close();
   }
 };
 
-/** Whether a whole model has a chat template. */
-const inModel = async (path: string): Promise<boolean | null> => {
+/** Template of a whole model. Undefined: unknown. */
+const inModel = async (path: string): Promise<string | null | undefined> => {
   const folder = isHubName(path) ? await keptFolder(path) : path;
-  if (folder === undefined) return null;
+  if (folder === undefined) return undefined;
   if (isGgufName(folder)) return inGguf(folder);
   const { files } = await readCheckpoint(folder, [], templateFileNames);
-  return readTemplate(files, (name) => join(folder, name)) !== null;
+  return readTemplate(files, (name) => join(folder, name))?.template ?? null;
 };
 
-/** Whether an adapter has a chat template: its own template or its base model's template. */
-const inAdapter = async (folder: string): Promise<boolean | null> => {
+/** Template of an adapter: its own template or its base model's template. */
+const inAdapter = async (folder: string): Promise<string | null | undefined> => {
   const { files } = await readCheckpoint(folder, [adapterConfigName], adapterTextNames);
-  if (parseAdapterText(files, folder).template !== undefined) return true;
+  const { template } = parseAdapterText(files, folder);
+  if (template !== undefined) return template;
   const peft = parsePeftConfig(files[adapterConfigName], join(folder, adapterConfigName));
   return inModel(await basePath({ where: folder, peft }));
 };
 
 /**
- * Whether a model has a chat template. Reads no weights and downloads nothing.
+ * The text of a model's chat template. Reads no weights and downloads nothing.
  * @param path as in `openPretrained`, or an adapter's folder.
- * @returns null if the answer is unknown, because files are missing or damaged. Loading the model then reports the
- * error.
+ * @returns null if the model has no template; undefined if the answer is unknown, because files are missing or damaged.
+ * Loading the model then reports the error.
  */
-export const hasChatTemplate = async (path: string): Promise<boolean | null> => {
+export const chatTemplateText = async (path: string): Promise<string | null | undefined> => {
   try {
     return !isHubName(path) && (await isAdapterFolder(path)) ? await inAdapter(path) : await inModel(path);
   } catch {
-    return null;
+    return undefined;
   }
+};
+
+/** Whether a model has a chat template. Null: unknown, as in `chatTemplateText`. */
+export const hasChatTemplate = async (path: string): Promise<boolean | null> => {
+  const text = await chatTemplateText(path);
+  return text === undefined ? null : text !== null;
 };

@@ -69,6 +69,9 @@ export const keptPlaces = (given: GivenData) => {
 };
 export type RunData = z.infer<typeof dataSchema>;
 
+/** Whether the validation text is the training text itself. Then the validation loss does not measure new text. */
+export const isValTraining = ({ data, valData }: Pick<RunData, "data" | "valData">): boolean => valData === data;
+
 /** `run.json` */
 export const descriptionSchema = z.strictObject({
   formatVersion: z.int().positive(),

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { resumePurpose } from "#foretoken/config/longer-steps.js";
 import { takeLock } from "#foretoken/io/lock.node.js";
 import { cli, jsonLines, proposedWords, text, tiny, tinyWith, workplace } from "./cli.ts";
 
@@ -180,6 +181,11 @@ test("evaluate --against says what was left out of a text, and that the figures 
 });
 
 describe("what is said of a stopped run", () => {
+  test("is that all steps are done, where it was stopped after its last step", () => {
+    expect(resumePurpose(19, 20)).toBe("continue to the planned end");
+    expect(resumePurpose(20, 20)).toMatch(/^all steps are done: /u);
+  });
+
   test("is the same best loss at the same step everywhere, and that it was not measured where it stopped", async () => {
     const args = ["train", ...tinyWith("--steps", "20", "--eval-interval", "4"), "--stop-at", "7", "--out"];
     const shown = await cli([...args, "told"], { cwd });

@@ -83,6 +83,26 @@ test("the list knows from small files which models have a chat template", async 
   ]);
 });
 
+test("the page learns which system message a model's template adds", async () => {
+  const added = async (key: string) => (await page.get(`models/system?${new URLSearchParams({ model: key })}`)).body;
+  expect(await added(model())).toEqual({ added: "" });
+  expect(await added(model("faulty"))).toEqual({ added: null });
+  expect(await added("runs/a/best")).toEqual({ added: null });
+});
+
+test("a plan for conversations asks for a model with a chat template, at the field of the model", async () => {
+  const line = `${JSON.stringify({ messages: [user("Hi"), assistant("yes")] })}\n`;
+  const text = { kind: "given", name: "chats.jsonl", text: line.repeat(20) };
+  for (const [more, got] of [
+    [{}, "random weights"],
+    [{ initFrom: "runs/a/best" }, "a model without a chat template"],
+  ] as const) {
+    const { status, body } = await page.post("plan", { text, ...more });
+    const error = `initFrom: conversations need a model with a chat template; got ${got}; try choosing one`;
+    expect([status, body]).toEqual([400, { error, field: "initFrom" }]);
+  }
+});
+
 test("an answer is the library's, with probabilities, and begins with what the model reads", async () => {
   const messages = [user("who?"), assistant("me."), user("Is it so")];
   const settings = { maxNewTokens: 8, temperature: 0.8, seed: 3 };

@@ -24,6 +24,7 @@ it("takes the best evaluation from the events that came after the summary", () =
   const losses = [4, 3, 3.5, 2];
   const data = createRunData({
     ...{ offset: 0, samples: [], leftOut: [], valTokens: null, chat: false, tokensPerStep: 1, mostSteps: 100 },
+    valIsTraining: false,
     steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [] },
     evals: { step: [0, 1, 2, 3], valLoss: losses, trainLoss: losses, natsPerCharacter: losses, bitsPerByte: losses },
     thinned: null,

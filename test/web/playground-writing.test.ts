@@ -209,3 +209,17 @@ it("a prompt that is refused leaves no text behind, and its number to the next o
   ]);
   expect(shown.value).toEqual({ left: 2, right: null });
 });
+
+it("asks for the beginning of a text where a model refuses an empty prompt", async () => {
+  const { needsPrompt, shownOf, write } = playground;
+  expect(needsPrompt("left")).toBe(false);
+  const { length } = asked;
+  const writing = write(["left"]);
+  const request = await vi.waitUntil(() => asked[length]);
+  const error = 'generate: the prompt must have at least one token to continue from; got an empty prompt; try "\\n"';
+  tell(request.answer, { type: "failed", error });
+  request.answer.close();
+  await writing;
+  expect(shownOf("left")).toMatchObject({ state: "failed", note: "Write the beginning of a text first." });
+  expect(needsPrompt("left")).toBe(true);
+});

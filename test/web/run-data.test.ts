@@ -25,6 +25,7 @@ const series: RunSeries = {
   leftOut: [3],
   valTokens: 10,
   chat: false,
+  valIsTraining: false,
   mostSteps: 200_000,
   thinned: null,
 };

@@ -1,6 +1,6 @@
 /** What the chat knows about each model before the user chooses one. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
-import { isDouble, modelOf, type Side } from "../models/columns.ts";
+import { isDouble, modelOf, type Side, takeRun } from "../models/columns.ts";
 import { isGone } from "../models/model-names.ts";
 import { models } from "../server/facts.ts";
 import { address } from "../shell/address.ts";
@@ -28,9 +28,11 @@ const firstOf = (some: readonly Model[]): Model | undefined =>
   some.find(({ hasChatTemplate }) => hasChatTemplate === null) ??
   some[0];
 
-/** If the address names no model, chooses the models that were chosen last. */
+/** Chooses the run that the address names. If the address names no model, chooses the models that were chosen last. */
 export const takeModels = (): void => {
-  if (models.value.value === undefined || modelOf("left") !== "") return;
+  if (models.value.value === undefined) return;
+  takeRun(chooseModel);
+  if (modelOf("left") !== "") return;
   const last = lastModels();
   const isThere = (key: string | undefined): key is string => all().some((model) => model.key === key);
   const left = isThere(last.left) ? last.left : firstOf(all())?.key;

@@ -1,11 +1,31 @@
 /** System prompt and sampling settings of answers. Both are folded while they have their defaults. */
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
+import type { SystemAnswer } from "../../src/serve/studio/protocol.ts";
+import { modelOf } from "../models/columns.ts";
 import { temperatureControl, topKControl, topPControl } from "../models/sampling-controls.ts";
 import { Sliders } from "../parts/sliders.tsx";
+import { api, getJson } from "../server/request.ts";
 import { change, settings } from "./settings.ts";
 
 const mostShown = 60;
+
+/** System messages that the models' templates add, by the model's key. Null: unknown. */
+const added = signal<ReadonlyMap<string, string | null>>(new Map());
+
+const findAdded = async (key: string): Promise<void> => {
+  if (key === "" || added.value.has(key)) return;
+  const answer = await getJson<SystemAnswer>(`${api}/models/system?${new URLSearchParams({ model: key })}`);
+  if (answer.kind === "ok") added.value = new Map([...added.value, [key, answer.value.added]]);
+};
+
+const shortened = (text: string): string => [...text].slice(0, mostShown).join("");
+
+/** What applies while the user has no system prompt. */
+const defaultWords = (template: string | null | undefined): string => {
+  if (template === "") return "none";
+  return typeof template === "string" ? `from the model: ${shortened(template)}` : "none of yours";
+};
 
 export const SystemPrompt = () => {
   const { system } = settings.value;
@@ -16,7 +36,9 @@ export const SystemPrompt = () => {
   useEffect(() => {
     if (system !== "") isOpen.value = true;
   }, [system === ""]);
-  const beginning = [...system].slice(0, mostShown).join("");
+  const model = modelOf("left");
+  useEffect(() => void findAdded(model), [model]);
+  const template = added.value.get(model);
   return (
     <details
       class="fold chat-fold"
@@ -26,7 +48,7 @@ export const SystemPrompt = () => {
       }}
     >
       <summary>
-        System prompt <span class="soft">{system === "" ? "none" : beginning}</span>
+        System prompt <span class="soft">{system === "" ? defaultWords(template) : shortened(system)}</span>
       </summary>
       <label class="field">
         <span class="hidden-text">System prompt</span>
@@ -39,8 +61,12 @@ export const SystemPrompt = () => {
         />
       </label>
       <p id={about} class="soft about">
-        The system prompt applies from the next answer on. If it is empty, the model’s template can add its own system
-        prompt.
+        The system prompt applies from the next answer on.{" "}
+        {template === ""
+          ? "If it is empty, there is none: the model’s chat template adds none."
+          : typeof template === "string"
+            ? `If it is empty, the model’s chat template adds its own: “${template}”`
+            : "If it is empty, the model’s chat template may add its own."}
       </p>
     </details>
   );

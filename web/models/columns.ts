@@ -1,4 +1,5 @@
 /** One or two models, in columns side by side. The address names the models, so a link opens the same models. */
+import { models } from "../server/facts.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { keep, readKept } from "../shell/kept.ts";
 
@@ -31,4 +32,17 @@ export const modelsChosenIn = (name: string): Chosen => {
       keep(name, key === null || key === "" ? others : { ...others, [side]: key });
     },
   };
+};
+
+/**
+ * Chooses the best weights of the run that the address names. Links on a run's page have `?run=NAME`. Call it when the
+ * list of models has arrived.
+ */
+export const takeRun = (choose: Chosen["choose"]): void => {
+  const name = address.value.query.get("run");
+  if (name === null) return;
+  const own = (models.value.value?.models ?? []).filter((model) => model.name === name);
+  const wanted = own.find(({ weights }) => weights === "best") ?? own[0];
+  setQuery({ run: null });
+  if (wanted !== undefined) choose("left", wanted.key);
 };

@@ -51,6 +51,8 @@ const beginningOf = ({ text, preset, initFrom }: NewRunRequest): NewRunRequest =
 });
 /** Text, recipe and start model for which `untyped` was planned, as JSON. */
 let untypedBeginning = "";
+/** Text, recipe and start model of the plan that failed, as JSON. */
+let failedBeginning = "";
 
 /** Adds the time to the plan, if the server can time the model. */
 const addTime = async (of: RunPlan, abort: AbortSignal): Promise<void> => {
@@ -67,6 +69,7 @@ const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
   try {
     const answer = await questionOf(body, abort);
     planFailure.value = answer.kind === "ok" ? undefined : answer.failure;
+    failedBeginning = known;
     planning.value = false;
     if (answer.kind === "ok") plan.value = answer.value;
     // A typed value is wrong, and the text, the recipe or the start model has changed since the last plan. So the
@@ -98,6 +101,8 @@ export const keepPlanning = (): (() => void) => {
       planning.value = false;
       return;
     }
+    // An error about another text or another model must not stay while the new plan is made.
+    if (JSON.stringify(beginningOf(body)) !== failedBeginning) planFailure.value = undefined;
     planning.value = true;
     controller = new AbortController();
     const { signal: abort } = controller;

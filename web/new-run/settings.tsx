@@ -2,9 +2,9 @@
 import type { ComponentChildren } from "preact";
 import { asSentence } from "../parts/format.ts";
 import { info, models } from "../server/facts.ts";
-import { change, draft, request } from "./draft.ts";
+import { change, draft, request, setValue } from "./draft.ts";
 import { ConfigField, Groups } from "./fields.tsx";
-import { wrongPlaces } from "./planned.ts";
+import { wrongAt, wrongPlaces } from "./planned.ts";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 interface OwnFieldProps {
@@ -90,18 +90,47 @@ const Recipe = () => {
   );
 };
 
-const BeginWith = () => {
+/** Trains an adapter in place of the whole model. The plan shows the memory of the choice. */
+const AdapterChoice = () => {
+  const path = "lora.rank";
+  const isChosen = draft.value.values[path] !== undefined;
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={isChosen}
+        onChange={({ currentTarget }) => setValue(path, currentTarget.checked ? "8" : "")}
+      />
+      Adapter (LoRA): trains few parameters, so it needs less memory
+    </label>
+  );
+};
+
+/** The model that the run begins with. Shows nothing if there is no model. */
+export const BeginWith = () => {
   const { initFrom } = draft.value;
   // A run starts from a whole model, not from an adapter. An adapter that the user has already chosen stays in the
   // list, with an error.
   const known = (models.value.value?.models ?? []).filter(({ key, isAdapter }) => !isAdapter || key === initFrom);
-  if (known.length === 0) return null;
+  const isAsked = wrongAt("initFrom") !== undefined;
+  if (known.length === 0 && !isAsked) return null;
   return (
     <OwnField
       id="init-from"
       field="initFrom"
       label="Begin with"
-      about="With a trained model, the run fine-tunes this model on the text."
+      about={
+        <>
+          With a trained model, the run fine-tunes this model on the text.
+          {isAsked && known.every(({ hasChatTemplate }) => hasChatTemplate === false) && (
+            <>
+              {" "}
+              To have a chat model here, start <code>studio --model hf:NAME</code> with its name.
+            </>
+          )}
+          {(initFrom !== "" || draft.value.values["lora.rank"] !== undefined) && <AdapterChoice />}
+        </>
+      }
     >
       <select
         id="init-from"
@@ -154,7 +183,6 @@ export const Settings = () => {
       <div class="fields">
         <Name />
         <Recipe />
-        <BeginWith />
         <ConfigField path="train.steps" />
       </div>
       <Groups training={<KeepLast />} />

@@ -8,6 +8,7 @@ import { openText } from "../parts/opened-text.ts";
 import { info, texts } from "../server/facts.ts";
 import { corpusChoices } from "./corpora.ts";
 import { change, changeText, draft, givenText } from "./draft.ts";
+import { BeginWith } from "./settings.tsx";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 const Given = () => {
@@ -148,6 +149,7 @@ export const TextChoice = () => {
       </div>
       {kind === "given" && <Given />}
       {kind === "file" && <Files path={file} files={files} />}
+      <BeginWith />
     </section>
   );
 };

@@ -1,14 +1,18 @@
 /** Error message next to a wrong field. Screen readers read it once. */
+import { draft } from "./draft.ts";
 import { labelOf } from "./labels.ts";
 import { wrongAt, wrongPlaces } from "./planned.ts";
 
 const idOf = (field: string): string => `wrong-${field}`;
 
+/** Whether the field waits for a choice. The user has made no mistake there, so its message is not red. */
+const isOpenChoice = (field: string): boolean => field === "initFrom" && draft.value.initFrom === "";
+
 /** Message below a field; empty if the field is right. */
 export const Wrong = ({ field }: { readonly field: string }) => {
   const wrong = wrongAt(field);
   return wrong === undefined ? null : (
-    <b class="wrong bad" id={idOf(field)} role="alert">
+    <b class={isOpenChoice(field) ? "wrong" : "wrong bad"} id={idOf(field)} role="alert">
       {wrong}
     </b>
   );
@@ -16,8 +20,10 @@ export const Wrong = ({ field }: { readonly field: string }) => {
 
 /** Attributes of the control of a field. @param about id of the element that describes the field. */
 export const wrongAttributes = (field: string, about?: string) => {
-  const isWrong = wrongAt(field) !== undefined;
-  const described = [about, isWrong ? idOf(field) : undefined].filter((id) => id !== undefined).join(" ");
+  const isWrong = wrongAt(field) !== undefined && !isOpenChoice(field);
+  const described = [about, wrongAt(field) !== undefined ? idOf(field) : undefined]
+    .filter((id) => id !== undefined)
+    .join(" ");
   return { "aria-invalid": isWrong, "aria-describedby": described === "" ? undefined : described } as const;
 };
 
@@ -41,7 +47,7 @@ export const WrongPlace = () => {
   if (places.length === 0) return null;
   return (
     <p class="wrong-place">
-      No plan yet. Correct{" "}
+      No plan yet. {places.every(isOpenChoice) ? "Choose" : "Correct"}{" "}
       {places.map((field, i) => (
         <span key={field}>
           {between(i, places.length)}

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { isDouble, modelOf, sidesShown } from "../models/columns.ts";
+import { isDouble, modelOf, sidesShown, takeRun } from "../models/columns.ts";
 import { isGone, modelName } from "../models/model-names.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -14,7 +14,7 @@ import { beginDouble, endDouble } from "./double.ts";
 import { FormField } from "./form-field.tsx";
 import { Score } from "./score.tsx";
 import { change, chooseModel, followAddress, isFormReady, lastModels, settings, type Tab, tabOf } from "./settings.ts";
-import { forgetAll, underWay, write, writings } from "./writing.ts";
+import { forgetAll, needsPrompt, underWay, write, writings } from "./writing.ts";
 
 /** Removes models from the address that are no longer in the list. @returns their keys. */
 const leaveGone = (): readonly string[] => {
@@ -27,19 +27,13 @@ const leaveGone = (): readonly string[] => {
 };
 
 /**
- * Chooses models when the list has arrived. Links on a run's page have `?run=NAME`: then the best weights of this run
- * are chosen. If the address names no models, the models that were chosen last are chosen.
+ * Chooses models when the list has arrived: the run that the address names. If the address names no models, the models
+ * that were chosen last are chosen.
  */
-const takeRun = (): void => {
-  const name = address.value.query.get("run");
+const takeModels = (): void => {
   const all = models.value.value?.models;
   if (all === undefined) return;
-  const own = all.filter((model) => model.name === name);
-  const wanted = own.find(({ weights }) => weights === "best") ?? own[0];
-  if (name !== null) {
-    setQuery({ run: null });
-    if (wanted !== undefined) chooseModel("left", wanted.key);
-  }
+  takeRun(chooseModel);
   if (modelOf("left") !== "") return;
   const last = lastModels();
   const isThere = (key: string | undefined): key is string => all.some((model) => model.key === key);
@@ -48,7 +42,10 @@ const takeRun = (): void => {
   if (left === last.left && !isDouble() && isThere(last.right)) chooseModel("right", last.right);
 };
 
-const isReady = (): boolean => isFormReady() && sidesShown().every((side) => modelOf(side) !== "");
+/** Whether the prompt is empty, but a chosen model needs one. */
+const lacksPrompt = (): boolean => settings.value.prompt === "" && sidesShown().some(needsPrompt);
+
+const isReady = (): boolean => isFormReady() && !lacksPrompt() && sidesShown().every((side) => modelOf(side) !== "");
 const start = (): void => {
   if (isReady()) void write(sidesShown());
 };
@@ -74,6 +71,7 @@ const PromptForm = () => {
           onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
         />
       </label>
+      {lacksPrompt() && <p class="soft about">This model needs a prompt: it continues a text.</p>}
       <FormField />
       <div class="row prompt-row">
         <label class="field inline">
@@ -170,7 +168,7 @@ export const PlaygroundView = () => {
   useEffect(() => void models.load(), [weights.join("\n")]);
   const gone = useSignal<readonly string[]>([]);
   useEffect(() => {
-    takeRun();
+    takeModels();
     const left = leaveGone();
     if (left.length > 0) gone.value = left;
   }, [models.value.value, address.value.query]);

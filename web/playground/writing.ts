@@ -111,6 +111,14 @@ const finishWords: Readonly<Record<string, string>> = {
   aborted: "Stopped.",
 };
 
+/** Keys of models that refused an empty prompt, because their tokenizers have no beginning-of-text token. */
+const refusedEmpty = signal<ReadonlySet<string>>(new Set());
+
+/** Whether the model of a column is known to need a prompt. */
+export const needsPrompt = (side: Side): boolean => refusedEmpty.value.has(modelOf(side));
+
+const isEmptyPrompt = ({ error }: Failure): boolean => error.includes("the prompt must have at least one token");
+
 interface Growing {
   readonly side: Side;
   current: Writing;
@@ -120,6 +128,12 @@ interface Growing {
 /** An error of the form is shown next to the form's field. */
 const fail = (growing: Growing, failure: Failure): void => {
   const isForm = /^constraint\b/u.test(failure.field ?? "");
+  const { model, prompt } = growing.current;
+  if (prompt === "" && isEmptyPrompt(failure)) {
+    refusedEmpty.value = new Set([...refusedEmpty.value, model]);
+    growing.current = { ...growing.current, state: "failed", note: "Write the beginning of a text first." };
+    return;
+  }
   if (isForm) refuseForm(failure.error);
   const note = isForm ? "The form of the text is not valid." : refusalWords(failure, "prompt");
   const { characters } = failure;

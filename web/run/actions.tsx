@@ -48,7 +48,8 @@ const WithModel = ({ run: { name, hasCheckpoint }, place, label }: WithModelProp
     </span>
   );
 
-export const Actions = ({ run }: { readonly run: RunSummary }) => {
+/** @param chats whether the run learns conversations. */
+export const Actions = ({ run, chats }: { readonly run: RunSummary; readonly chats: boolean }) => {
   const failure = useSignal<string | undefined>(undefined);
   const asked = useSignal<Asked | undefined>(undefined);
   const asks = useSignal(false);
@@ -79,7 +80,8 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
   const stopping = asked.value?.path === "stop" ? "Stopping…" : undefined;
   const resuming = asked.value?.path === "resume" ? "Resuming…" : undefined;
   const canExtend = !live && run.hasCheckpoint;
-  const canGoOn = !live && run.hasCheckpoint && step < steps;
+  // A run that was stopped after its last step lacks its last evaluation or its last sample.
+  const canGoOn = canExtend && (step < steps || run.state === "interrupted");
 
   return (
     <div class="actions">
@@ -125,7 +127,11 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
             {resuming ?? `Continue to step ${count(steps)}`}
           </button>
         )}
-        <WithModel run={run} place="/playground" label="Write with it" />
+        {chats ? (
+          <WithModel run={run} place="/chat" label="Chat with it" />
+        ) : (
+          <WithModel run={run} place="/playground" label="Write with it" />
+        )}
         <WithModel run={run} place="/inside" label="Look inside" />
       </div>
       {canExtend && isExtending.value && (

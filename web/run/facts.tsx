@@ -29,17 +29,29 @@ const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   ];
 };
 
-const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
+/** Number of parameters. Of a run that trains adapters, also what it trains. */
+const parametersOf = ({ parameters, adapterParameters, config: { lora } }: RunSummary) =>
+  [
+    ["Parameters", parameters === null ? "–" : count(parameters)],
+    ...(lora === undefined || adapterParameters === null
+      ? []
+      : [["Training", `adapter (LoRA) of rank ${lora.rank}: ${count(adapterParameters)} trained parameters`] as const]),
+  ] as const;
+
+const factsOf = (run: RunSummary, valIsTraining: boolean): readonly (readonly [string, string])[] => {
   const { config } = run;
   const { model } = config;
   return [
     ["Text", run.corpus],
+    ...(valIsTraining
+      ? [["Validation", "the training text itself, so its loss does not measure new text"] as const]
+      : []),
     ["Tokenizer", tokenizerOf(run)],
     [
       "Model",
       `${some(model.nLayer, "layer")}, ${some(model.nHead, "head")}, width ${count(model.nEmbd)}, context ${count(model.contextLength)}`,
     ],
-    ["Parameters", run.parameters === null ? "–" : count(run.parameters)],
+    ...parametersOf(run),
     ...(run.preset === null ? [] : [["Recipe", run.preset] as const]),
     ...(run.initFrom === null ? [] : [["Begins with", run.initFrom] as const]),
     ...bestOf(run),
@@ -49,11 +61,11 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   ];
 };
 
-export const Facts = ({ run }: { readonly run: RunSummary }) => (
+export const Facts = ({ run, feed }: { readonly run: RunSummary; readonly feed: RunFeed }) => (
   <section aria-label="Facts">
     <h2>Facts</h2>
     <dl class="facts">
-      {factsOf(run).map(([name, value]) => (
+      {factsOf(run, feed.data.value?.valIsTraining === true).map(([name, value]) => (
         <div key={name + value} class={name === "" ? "continued" : ""}>
           <dt>{name}</dt>
           {name === hashName ? (

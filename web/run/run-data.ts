@@ -46,6 +46,8 @@ export interface RunData {
   readonly valTokens: number | null;
   /** Whether the run learns conversations. In each sample, the model then answers the prompt. */
   readonly chat: boolean;
+  /** Whether the validation text is the training text itself. */
+  readonly valIsTraining: boolean;
   readonly take: (event: TrainEvent) => void;
 }
 
@@ -53,7 +55,7 @@ type StepRow = Pick<StepEvent, "step" | StepValue>;
 type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
 
 export const createRunData = (series: RunSeries): RunData => {
-  const { tokensPerStep, thinned, mostSteps } = series;
+  const { tokensPerStep, thinned, mostSteps, valIsTraining } = series;
   let { valTokens, chat } = series;
   const steps = createTable<StepColumn>(["step", "tokens", "seconds", ...stepValues]);
   const evals = createTable<EvalColumn>([
@@ -140,6 +142,7 @@ export const createRunData = (series: RunSeries): RunData => {
     isThinned: thinned !== null,
     mostSteps,
     tokensPerStep,
+    valIsTraining,
     get valTokens() {
       return valTokens;
     },

@@ -178,7 +178,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
             <span class="soft"> {aboutOf(run)}</span>
           </p>
         </div>
-        <Actions run={run} />
+        <Actions run={run} chats={feed.data.value?.chat === true} />
       </div>
       <Failed run={run} />
       {isCutOff(run) && isRefused.value && <Restarted />}
@@ -192,7 +192,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
           <Samples feed={feed} run={run} />
         </RunCharts>
       )}
-      <Facts run={run} />
+      <Facts run={run} feed={feed} />
       {!isBare && <Measurements feed={feed} run={run} />}
       <Configuration run={run} />
     </article>

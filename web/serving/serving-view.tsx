@@ -32,12 +32,13 @@ const TimesFigure = ({ label, times }: { readonly label: string; readonly times:
 );
 
 /** Example command that sends a request to the server. */
-const commandFor = ({ url, models }: ServerAnswer): string =>
-  `curl ${url}/completions -H 'Content-Type: application/json' -d '${JSON.stringify({
-    model: models[0]?.name ?? "",
-    prompt: "The ",
-    max_tokens: 40,
-  }).replaceAll("'", "'\\''")}'`;
+const commandFor = ({ url, models: [model] }: ServerAnswer): string => {
+  const [path, text] = model?.chats
+    ? ["chat/completions", { messages: [{ role: "user", content: "Name three rivers." }] }]
+    : ["completions", { prompt: "The " }];
+  const body = JSON.stringify({ model: model?.name ?? "", ...text, max_tokens: 40 });
+  return `curl ${url}/${path} -H 'Content-Type: application/json' -d '${body.replaceAll("'", "'\\''")}'`;
+};
 
 const Shown = ({ state }: { readonly state: ServerAnswer }) => {
   const { url, models, requests, tokensPerSecond, firstToken, request, ended } = state;

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { type ChatModel, checkChats } from "../../chat/conversation.node.ts";
+import { systemOfTemplate } from "../../chat/template-system.node.ts";
 import { checkTools } from "../../chat/tools/turn.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -156,7 +157,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
     ...loading,
   });
   try {
-    checkChats(lm, directory);
+    const template = checkChats(lm, directory);
     checkConstraint(constraint, flags, lm.tokenizer);
     if (tools !== undefined) checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
@@ -166,7 +167,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       generate: (options) =>
         lm.generate({ ...options, ...(constraint === undefined ? {} : { constraint }), speculate }),
     };
-    const start = { settings, system: flags.system };
+    const start = { settings, system: flags.system, added: await systemOfTemplate(template) };
     const talking = tools === undefined ? modelPartner(partner, directory) : toolPartner(partner, tools);
     const session = createChatSession(talking, start, writeNotice);
     await runInteractive([...aboutModel(lm), hint], session, { json: json === true });

@@ -196,7 +196,7 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
     const { kind, corpus } = await findCorpus("compare", run, flags, split);
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
-    const { part, inWords, notice } = measuredPart(kind, name, flags);
+    const { part, inWords, notice } = measuredPart(kind, name, flags, run);
     await noticeOtherTexts(settings, flags);
     if (notice !== undefined) writeNotice(notice);
     const { tokenizer, chatTemplate, endTokens } = lm;

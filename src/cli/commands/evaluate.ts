@@ -199,7 +199,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     // The run's folder may contain a copy of the text. Show the name that the user gave to the text.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
-    const { whole, inWords, notice } = measuredPart(kind, name, flags);
+    const { whole, inWords, notice } = measuredPart(kind, name, flags, run);
     const models = other === null ? [lm] : [lm, other.lm];
     // Use the window length of the run's training: an adapter may train on windows that are shorter than the model's
     // context.

@@ -1,3 +1,4 @@
+import { systemInWords } from "../../chat/template-system.node.ts";
 import type { ToolCall, ToolMessage } from "../../chat/tools/tools.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
@@ -35,6 +36,8 @@ export interface ChatStart {
   readonly settings: Settings;
   /** Text of the system message. If undefined, the chat template decides. */
   readonly system: string | undefined;
+  /** As from `systemOfTemplate`. */
+  readonly added?: string | null | undefined;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface ChatStart {
  */
 export const createChatSession = (
   partner: ChatPartner,
-  { settings: first, system: firstSystem }: ChatStart,
+  { settings: first, system: firstSystem, added }: ChatStart,
   tell: (line: string) => void,
   width: () => number = helpColumns,
 ): Session => {
@@ -115,8 +118,7 @@ export const createChatSession = (
     }
     switch (command) {
       case "/system":
-        if (argument === "")
-          return { kind: "tell", lines: [system === undefined ? "you have not set a system message" : system] };
+        if (argument === "") return { kind: "tell", lines: [system ?? systemInWords(added)] };
         system = parseText("/system")(argument);
         begin();
         return { kind: "tell", lines: ["started a new conversation"] };

@@ -7,6 +7,7 @@ import { documentsToMeasure } from "../../evaluate/evaluate.node.ts";
 import type { SplitName } from "../../evaluate/evaluate-corpus.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { loadRunCorpus } from "../../runs/resume/run-corpus.node.ts";
+import { isValTraining } from "../../runs/run-schemas.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { runOfModel } from "./checkpoint-path.ts";
@@ -96,11 +97,21 @@ export interface MeasuredPart {
   readonly notice: string | undefined;
 }
 
-/** @param name name of the text. */
+/** The part of a run's text to measure. A run may have a validation text of its own. */
+const partOfRun = (part: SplitName, run: RunDescription | undefined): string => {
+  if (part !== "val" || run === undefined || run.data.valData === null) return partInWords[part];
+  return isValTraining(run.data) ? "the validation text, which is the training text itself" : "the validation text";
+};
+
+/**
+ * @param name name of the text.
+ * @param run the run whose text is measured. Undefined: a flag names the text.
+ */
 export const measuredPart = (
   kind: CorpusToMeasure["kind"],
   name: string,
   { data, valFraction, split }: TextFlags & { readonly split?: SplitName },
+  run: RunDescription | undefined,
 ): MeasuredPart => {
   const lastShare = `last ${+(100 * (valFraction ?? 0.1)).toFixed(2)}%`;
   const isOnlyEnd = data !== undefined && kind === "text" && (split ?? "val") === "val";
@@ -108,7 +119,7 @@ export const measuredPart = (
   const part = split ?? (kind === "text" ? "val" : whole);
   return {
     ...{ part, whole },
-    inWords: `${name}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[part]}`,
+    inWords: `${name}, ${isOnlyEnd ? `its ${lastShare}` : partOfRun(part, run)}`,
     notice: isOnlyEnd
       ? `${name}: only its ${lastShare} was measured; to measure the whole text: --split all`
       : undefined,

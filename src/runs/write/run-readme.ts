@@ -1,7 +1,7 @@
 import { averageWords } from "../../config/average.ts";
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { extensionParts, extensionWord } from "../../config/extend.ts";
-import { longerSteps, stepsInVain } from "../../config/longer-steps.ts";
+import { longerSteps, resumePurpose, stepsInVain } from "../../config/longer-steps.ts";
 import { presetOf } from "../../config/preset-of.ts";
 import { controls, oneLine } from "../../core/text/one-line.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
@@ -283,7 +283,9 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
   const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train, config.train.steps)}`;
   const inVain = stepsInVain(config.train, config.train.steps, bestEval(story.evals)?.step) > 0;
   const isOver = reason === "finished" || reason === "patience";
-  const going = saved ? "continue to the planned end" : "start again at step 0: no checkpoint is saved yet";
+  const going = saved
+    ? resumePurpose(story.step, config.train.steps)
+    : "start again at step 0: no checkpoint is saved yet";
   return [
     ...(isOver ? [] : [`npx foretoken train --resume .                 # ${going}`]),
     ...(hasWeights(story, subject)

@@ -93,6 +93,13 @@ export interface ListedModel {
   readonly contextLength: number;
 }
 
+interface ModelState {
+  readonly name: string;
+  readonly chats: boolean;
+  readonly texts: number;
+  readonly counts: EngineCounts;
+}
+
 export interface ServedModels {
   list(): readonly ListedModel[];
   /** @throws ApiError for an unknown name. */
@@ -104,8 +111,11 @@ export interface ServedModels {
    * @throws ApiError for an unknown name, or if too many texts wait.
    */
   take(name: string | undefined, texts: number): Lease;
-  /** For each model: the number of its texts (in progress and waiting), and the counts of its engine. */
-  state(): Promise<readonly { readonly name: string; readonly texts: number; readonly counts: EngineCounts }[]>;
+  /**
+   * For each model: whether it has a chat template, the number of its texts (in progress and waiting), and the counts of
+   * its engine.
+   */
+  state(): Promise<readonly ModelState[]>;
   /** Checks for replaced files and loads them. */
   refresh(): Promise<void>;
   close(): Promise<void>;
@@ -150,6 +160,13 @@ const open = async (
     throw error;
   }
 };
+
+const stateOf = async ({ source, loaded, texts }: Served): Promise<ModelState> => ({
+  name: source.name,
+  chats: loaded.lm.chatTemplate !== null,
+  texts,
+  counts: await loaded.engine.counts(),
+});
 
 /**
  * Loads all models.
@@ -252,14 +269,7 @@ export const openServedModels = async (
         },
       };
     },
-    state: () =>
-      Promise.all(
-        all.map(async ({ source, loaded, texts }) => ({
-          name: source.name,
-          texts,
-          counts: await loaded.engine.counts(),
-        })),
-      ),
+    state: () => Promise.all(all.map(stateOf)),
     async refresh() {
       for (const served of all) {
         if (served.loading !== undefined) continue;

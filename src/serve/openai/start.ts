@@ -39,8 +39,13 @@ export interface ServerOptions extends CallerSettings, ServingLimits {
 export interface ServerState extends RecentWork {
   /** Number of requests in progress. */
   readonly requests: number;
-  /** For each model: the number of texts in progress, and the number of waiting texts. */
-  readonly models: readonly { readonly name: string; readonly running: number; readonly waiting: number }[];
+  /** For each model: whether it has a chat template, the number of texts in progress, and of waiting texts. */
+  readonly models: readonly {
+    readonly name: string;
+    readonly chats: boolean;
+    readonly running: number;
+    readonly waiting: number;
+  }[];
 }
 
 export interface OpenAiServer {
@@ -141,8 +146,9 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
       return {
         ...metrics.recent(),
         requests: underWay.size,
-        models: found.map(({ name, texts, counts: { running } }) => ({
+        models: found.map(({ name, chats, texts, counts: { running } }) => ({
           name,
+          chats,
           running,
           waiting: Math.max(0, texts - running),
         })),

@@ -10,8 +10,10 @@ import { runConfigSchema } from "../../config/config.ts";
 import { defaultPreset } from "../../config/presets.ts";
 import { configFields } from "../../core/checks/schema-fields.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
+import { readRunDescription } from "../../runs/description.node.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { readColumns } from "../../runs/list/series.node.ts";
+import { isValTraining } from "../../runs/run-schemas.ts";
 import type { Bodies } from "../http/bodies.ts";
 import { computingPolicy, type GuardSettings, guardHeaders, refusalOf, tokenRefusal } from "../http/guard.ts";
 import { HttpError } from "../http/http-error.ts";
@@ -20,7 +22,7 @@ import { createSharedWork, type SharedWork } from "../http/shared-work.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
 import type { OpenAiServer } from "../openai/start.ts";
-import { answerChat } from "./chat.ts";
+import { addedSystem, answerChat } from "./chat.ts";
 import { stopElsewhere } from "./elsewhere.ts";
 import { listEvents, runEvents } from "./events.ts";
 import { addInsideRoutes } from "./inside/routes.ts";
@@ -172,8 +174,13 @@ const seriesOf = async (
   const read = async (ended: AbortSignal): Promise<string> => {
     const { thinned, ...columns } = await readColumns(path, most, ended);
     const seconds = thinned?.time.map((time) => time * tokensPerStep);
-    const series = { ...columns, tokensPerStep, mostSteps: most, thinned: seconds === undefined ? null : { seconds } };
-    return JSON.stringify(series satisfies RunSeries);
+    const data = (await readRunDescription(path).catch(() => undefined))?.data;
+    const series: RunSeries = {
+      ...{ ...columns, tokensPerStep, mostSteps: most },
+      valIsTraining: data !== undefined && isValTraining(data),
+      thinned: seconds === undefined ? null : { seconds },
+    };
+    return JSON.stringify(series);
   };
   // A resumed run has a new event log. The file's inode is part of the key, so later requests read the new file.
   const { ino = 0 } = (await stat(join(path, folderNames.metrics)).catch(() => undefined)) ?? {};
@@ -287,6 +294,9 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
     const place = await models.placeOf(request.model);
     return eventAnswer((signal) => writeText(parts, place, request, signal));
   });
+  api.get("/models/system", async (c) =>
+    jsonAnswer(await addedSystem(parts, await models.placeOf(c.req.query("model") ?? ""))),
+  );
   api.post("/chat", async (c) => {
     const request = await readJson(c.req.raw, chatSchema, chatBody, bodies);
     const place = await models.placeOf(request.model);

@@ -1,12 +1,14 @@
 /** Conversations with models that have a chat template, one answer at a time. */
 import { conversationPrompt } from "../../chat/conversation.node.ts";
 import type { TemplateRenderer } from "../../chat/template.node.ts";
+import { systemOfTemplate } from "../../chat/template-system.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
 import { parseGenerateOptions } from "../../generate/options.ts";
+import { chatTemplateText } from "../../pretrained/has-chat-template.node.ts";
 import { type TokenBytes, textStream } from "../../tokenizer/text-stream.ts";
 import type { ServerEvent } from "../http/sse.ts";
-import type { ChatEvent, ChatRequest } from "./protocol.ts";
+import type { ChatEvent, ChatRequest, SystemAnswer } from "./protocol.ts";
 import { checkIds, inItsTurn, runsMeanwhile, type WritingParts } from "./writing.ts";
 
 export interface ChatParts extends WritingParts {
@@ -63,6 +65,18 @@ async function* events(
   yield { type: "begin", parameters, promptTokens: ids.length, leftOut: dropped, ...(await runsMeanwhile(parts)) };
   yield* goingOn(model.tokenizer, answerIds, model.generate({ ...settings, prompt: ids, candidates, signal }));
 }
+
+/** The system message that the chat template of the model at `place` adds. The model is not loaded. */
+export const addedSystem = async (
+  { templates }: Pick<ChatParts, "templates">,
+  place: string,
+): Promise<SystemAnswer> => {
+  const template = await chatTemplateText(place);
+  if (typeof template !== "string") return { added: null };
+  // Both texts begin and end with the same tokens, so their names do not matter.
+  const added = await systemOfTemplate({ template, bosToken: "", eosToken: "" }, templates.render);
+  return { added: added === undefined ? null : (added ?? "") };
+};
 
 /** Answers the last message of a conversation. @param place place of the model. */
 export const answerChat = (

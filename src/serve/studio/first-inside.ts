@@ -34,7 +34,10 @@ const lastSample = async (run: string): Promise<string | undefined> => {
     throw error;
   });
   const sample = columns?.samples.at(-1);
-  return sample === undefined ? undefined : [...(sample.prompt + sample.text)].slice(0, mostOfSample).join("");
+  if (sample === undefined) return undefined;
+  // In a conversation, the sample is an answer. Without the chat template's marks, question and answer are one line.
+  const text = columns?.chat === true ? sample.prompt : sample.prompt + sample.text;
+  return [...text].slice(0, mostOfSample).join("");
 };
 
 /**

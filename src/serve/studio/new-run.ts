@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
+import { needsTemplate } from "../../chat/learn.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { PartialConfig } from "../../config/merge.ts";
 import type { PresetName } from "../../config/presets.ts";
@@ -107,9 +108,15 @@ const flagsOf = (config: unknown): readonly string[] =>
 
 /**
  * Adds the field of the form to an error about data. The field is `initFrom` if the text has characters that the
- * initial model lacks, and otherwise `text`. Other errors stay unchanged.
+ * initial model lacks, or conversations for which the model has no chat template, and otherwise `text`. Other errors
+ * stay unchanged.
  */
 export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFrom">): unknown => {
+  if (error instanceof ConfigError && error.details.must === needsTemplate) {
+    const got = initFrom === undefined ? "random weights" : "a model without a chat template";
+    const must = "conversations need a model with a chat template";
+    return new HttpError(400, `initFrom: ${must}; got ${got}; try choosing one`, "initFrom");
+  }
   if (!(error instanceof DataError)) return error;
   const isUnknown = initFrom !== undefined && (error.details.characters ?? []).length > 0;
   return new HttpError(400, error.message, isUnknown ? "initFrom" : "text");

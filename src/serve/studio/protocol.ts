@@ -73,6 +73,8 @@ export interface RunSummary {
   readonly updatedAt: string;
   readonly preset: PresetName | null;
   readonly parameters: number | null;
+  /** Number of trained parameters of a run that trains adapters (LoRA). Null: the run trains the whole model. */
+  readonly adapterParameters: number | null;
   readonly corpus: string;
   readonly corpusSha256: string;
   readonly vocabSize: number | null;
@@ -140,6 +142,8 @@ export interface RunSeries {
   readonly valTokens: number | null;
   /** Whether the run learns conversations. In each sample, the model then answers the prompt. */
   readonly chat: boolean;
+  /** Whether the validation text is the training text itself. */
+  readonly valIsTraining: boolean;
   /** Number of tokens of a step. */
   readonly tokensPerStep: number;
   /** Maximum number of steps in the response. */
@@ -319,6 +323,12 @@ export type WritingEvent =
   | TokenEvent
   | GenerateDoneEvent
   | ({ readonly type: "failed" } & Failure);
+
+/** GET models/system?model=KEY: what a conversation without a system message begins with. */
+export interface SystemAnswer {
+  /** System message that the model's chat template adds. Empty: it adds none. Null: unknown. */
+  readonly added: string | null;
+}
 
 /**
  * POST chat: the answer to the last message of a conversation, as server-sent events with a `ChatEvent` as data.

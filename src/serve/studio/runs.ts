@@ -2,6 +2,7 @@
 import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
 import { findsFolder } from "../../runs/finds-folder.node.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { type KnownRuns, type ListedRun, type RunList, readRuns } from "../../runs/list/runs.node.ts";
@@ -65,7 +66,7 @@ const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] =>
 
 const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
   const { path, checkpoint, ...listed } = run;
-  const { name } = listed;
+  const { name, config } = listed;
   const failure = own.failureOf(name) ?? run.failure;
   const isOurs = own.isUnderWay(name);
   const holder = isOurs ? null : await lockHolder(join(path, folderNames.lock));
@@ -76,6 +77,7 @@ const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
     state: owner === null ? endOf(run, own) : listed.state === "failed" ? "unfinished" : listed.state,
     failure: owner === null ? failure : null,
     paused: own.isPaused(name),
+    adapterParameters: config.lora === undefined ? null : loraLayout(config.model, config.lora).count,
     hasCheckpoint: checkpoint !== null,
   };
 };

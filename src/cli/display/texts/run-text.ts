@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import { averageWords } from "../../../config/average.ts";
 import type { TrainConfig } from "../../../config/config.ts";
 import { extensionParts, extensionWord } from "../../../config/extend.ts";
-import { longerSteps, stepsInVain } from "../../../config/longer-steps.ts";
+import { longerSteps, resumePurpose, stepsInVain } from "../../../config/longer-steps.ts";
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../runs/events.ts";
@@ -291,8 +291,12 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
         : `Done: ${formatCount(done.step)} steps, the last ${formatCount(done.step - start.step)} in ${taken}`;
     case "patience":
       return `Stopped at step ${formatCount(done.step)}, after ${taken}: no better loss in ${patience} evaluations`;
-    case "interrupted":
-      return `Stopped at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved${done.valLoss === null ? ", but not evaluated" : ""}`;
+    case "interrupted": {
+      const saved = `saved${done.valLoss === null ? ", but not evaluated" : ""}`;
+      return done.step >= steps
+        ? `Stopped after ${taken}: all ${formatCount(steps)} steps are done; ${saved}`
+        : `Stopped at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; ${saved}`;
+    }
   }
 };
 
@@ -315,7 +319,8 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
   const backend = why === undefined ? ["--backend", start.backend] : [];
   const next: NextCommand[] = [];
   if (run !== null && done.reason === "interrupted") {
-    next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "continue to the planned end" });
+    const purpose = resumePurpose(done.step, start.config.train.steps);
+    next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose });
   }
   // Name the run's folder, not its last checkpoint. The commands then load the best weights.
   if (run !== null && checkpoint !== undefined) {

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { longerSteps, stepsInVain } from "../../../config/longer-steps.ts";
+import { longerSteps, resumePurpose, stepsInVain } from "../../../config/longer-steps.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
 import type { ListedRun, RunState } from "../../../runs/list/runs.node.ts";
 import { printableName, type Style } from "../../process/terminal.ts";
@@ -201,7 +201,12 @@ const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   return [
     ...(interrupted === undefined
       ? []
-      : [{ command: commandLine(["train", "--resume", interrupted.path]), purpose: "continue to the planned end" }]),
+      : [
+          {
+            command: commandLine(["train", "--resume", interrupted.path]),
+            purpose: resumePurpose(interrupted.step, interrupted.steps),
+          },
+        ]),
     ...(finished === undefined
       ? []
       : [
