@@ -49,7 +49,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   expect(paths).not.toContain("dist/command/compiled.txt");
   // The package contains the C++ sources, because some users build them. The package does not contain the C++ tests.
   const known =
-    /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|schemas\/sweep\.json|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+    /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|progress|mpi|native)\.mjs|templates\/.*|schemas\/sweep\.json|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths.filter((path) => /\.(node|map|tmp|ts)$/.test(path) && !/\.d\.ts$|^templates\//.test(path))).toEqual([]);
 });
