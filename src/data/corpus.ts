@@ -140,7 +140,8 @@ const isHeading = (line: string): boolean => {
   // A sentence may begin in the same way, without punctuation after the number: "Part one of the story was told".
   const after = isPart.exec(line)?.groups?.after;
   if (after !== undefined && (after.trim() !== "" || line.length < proseLength)) return true;
-  return /^[^\p{Ll}\p{Lo}]*\p{Lu}[^\p{Ll}\p{Lo}]*$/u.test(line) && !/:\s*$/u.test(line);
+  // Two tests, because one expression for both would take quadratic time for a long line.
+  return /\p{Lu}/u.test(line) && !/[\p{Ll}\p{Lo}]/u.test(line) && !/:\s*$/u.test(line);
 };
 
 /** The first words of a line, at most 24 characters long. Undefined if the first word is longer. */

@@ -44,6 +44,9 @@ export interface PlannedWork {
   /** Number of tokens of the samples' prompt, and of the sample at the end. */
   readonly promptTokens: number;
   readonly finalSampleTokens: number;
+  /** Name of the backend, and number of its threads. */
+  readonly backend: string;
+  readonly threads: number;
   /** Whether `timeSteps` can time the model in a few seconds, with at most half of the free memory. */
   readonly canTime: boolean;
 }
@@ -152,6 +155,8 @@ const planFrom = async (
         stepTokens: stepTokensOf(prepared),
         promptTokens: (prepared.documents?.promptIds ?? tokenizer.encode(prompt, "prompt")).length,
         finalSampleTokens,
+        backend: backend.name,
+        threads: backend.capabilities.threads,
         canTime: !needsFiles && 2 * memory.total <= availableMemory && isQuickToTime(settled, parameters, backend),
       },
     };

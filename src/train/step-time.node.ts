@@ -66,9 +66,12 @@ const smallStep = (config: RunConfig, backend: Backend): SmallStep => {
   };
 };
 
-/** Whether steps of the model can be timed in a few seconds. */
-export const isQuickToTime = (config: RunConfig, parameters: number, backend: Backend): boolean =>
-  parameters * smallStep(config, backend).tokens <= (mostWork[backend.name] ?? 0);
+/** Whether steps of the model can be timed in a few seconds. Attention costs as much as more parameters would. */
+export const isQuickToTime = (config: RunConfig, parameters: number, backend: Backend): boolean => {
+  const { nLayer, nEmbd, contextLength } = config.model;
+  const cost = parameters + nLayer * nEmbd * contextLength;
+  return cost * smallStep(config, backend).tokens <= (mostWork[backend.name] ?? 0);
+};
 
 /** Minimum and maximum number of timed steps, and seconds after which no further step begins. */
 const [fewestTimed, mostTimed, timedSeconds] = [2, 60, 0.4];

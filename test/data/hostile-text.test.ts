@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { firstWord, splitText } from "#foretoken/data/corpus.js";
+import { firstWord, openingWords, splitText } from "#foretoken/data/corpus.js";
 import { decodeText } from "#foretoken/data/utf8.js";
 import { lineToShow } from "#foretoken/lesson/input.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
@@ -58,6 +58,12 @@ describe("a text of one thing over and over", () => {
     const long = "\u{1f600}".repeat(20_000_000);
     expect(firstWord(long)).toBe("\u{1f600}".repeat(24));
     expect(firstWord(` \n${long}`)).toBe("\u{1f600}".repeat(24));
+  });
+
+  it("has a prompt, however long a line of capitals is", { timeout: 10_000 }, () => {
+    const line = "A".repeat(60_000);
+    expect(openingWords(`${line}あ`)).toBe(firstWord(`${line}あ`));
+    expect(openingWords(`${line}\n\nIt was a dark night, and the rain fell in torrents.`)).toBe("It was a");
   });
 
   it("with an unknown character at its end is refused, saying where", () => {

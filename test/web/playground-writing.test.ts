@@ -211,6 +211,8 @@ it("a prompt that is refused leaves no text behind, and its number to the next o
 });
 
 it("asks for the beginning of a text where a model refuses an empty prompt", async () => {
+  const { change } = await import("../../web/playground/settings.ts");
+  change({ prompt: "" });
   const { needsPrompt, shownOf, write } = playground;
   expect(needsPrompt("left")).toBe(false);
   const { length } = asked;

@@ -1,8 +1,10 @@
 /** Detects that a model's files were replaced. */
-import { stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { manifestName } from "../../io/manifest.ts";
 import { isHubName } from "./hub.node.ts";
+
+/** Names of the files of a model: weights, also in several files, configuration, tokenizer and chat template. */
+const modelFile = /\.(?:json|safetensors|jinja|model)$/u;
 
 /**
  * Returns a text that changes if a model's files are replaced, or undefined if there are no files.
@@ -11,12 +13,14 @@ import { isHubName } from "./hub.node.ts";
 export const filesVersion = async (place: string): Promise<string | undefined> => {
   // While this process runs, a name of the hub always means the same files.
   if (isHubName(place)) return "";
+  // A folder may have its weights in several files. Its own modification time does not change with their contents.
+  const inFolder = await readdir(place).catch(() => []);
+  const names = inFolder.filter((name) => modelFile.test(name)).sort();
   const all = await Promise.all(
-    ["", manifestName, "config.json", "model.safetensors", "adapter_model.safetensors"].map(async (name) => {
+    ["", ...names].map(async (name) => {
       const found = await stat(name === "" ? place : join(place, name)).catch(() => undefined);
-      // Do not use the folder's own modification time, because it changes whenever any file is added.
-      if (found === undefined || (name === "" && found.isDirectory())) return [];
-      return [`${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`];
+      if (found === undefined || found.isDirectory()) return [];
+      return [`${name} ${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`];
     }),
   );
   const versions = all.flat();

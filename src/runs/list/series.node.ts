@@ -37,6 +37,8 @@ export interface RunColumns {
   readonly valTokens: number | null;
   /** Whether the run learns conversations. In each sample, the model then answers the prompt. */
   readonly chat: boolean;
+  /** The backend that computed the last steps, and the number of its threads; null if they are not logged. */
+  readonly computedBy: { readonly backend: string; readonly threads: number } | null;
   /**
    * Present only if the steps were thinned. For each remaining step, the sum of 1 / `tokensPerSecond` over all steps up
    * to this step.
@@ -45,10 +47,11 @@ export interface RunColumns {
 }
 
 /** The series during reading. */
-interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens" | "chat"> {
+interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens" | "chat" | "computedBy"> {
   readonly steps: StepColumns;
   valTokens: number | null;
   chat: boolean;
+  computedBy: RunColumns["computedBy"];
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -123,6 +126,10 @@ const take = (columns: Reading, event: unknown): void => {
       dropFrom(columns, step + 1);
       columns.valTokens = isStep(event.valTokens) ? event.valTokens : null;
       columns.chat = isRecord(event.documents) && event.documents.chat === true;
+      columns.computedBy =
+        typeof event.backend === "string" && typeof event.threads === "number"
+          ? { backend: event.backend, threads: event.threads }
+          : null;
       return;
     case "step":
       if (step <= Math.max(lastOf(steps.step), lastOf(leftOut))) dropFrom(columns, step);
@@ -165,6 +172,7 @@ export const readColumns = async (
     leftOut: [],
     valTokens: null,
     chat: false,
+    computedBy: null,
   };
   let offset = 0;
   let isThinned = false;

@@ -210,11 +210,14 @@ export const openServedModels = async (
   const namesOf = (served: Served): readonly string[] => [served.source.name, ...adaptersOf(served)];
   /** `named`: the adapter that the name belongs to. Null: it belongs to the model. */
   const find = (name: string | undefined): { readonly served: Served; readonly named: string | null } => {
-    for (const served of all) {
-      const { source } = served;
-      if (name === undefined || name === source.name || source.aliases.includes(name)) return { served, named: null };
-      if (adaptersOf(served).includes(name)) return { served, named: name };
+    // Ids come before aliases. An alias may equal the id of another model or of an adapter.
+    const byId = all.find((served) => name === undefined || namesOf(served).includes(name));
+    if (byId !== undefined) {
+      const isAdapter = name !== undefined && name !== byId.source.name;
+      return { served: byId, named: isAdapter ? name : null };
     }
+    const byAlias = all.find(({ source }) => name !== undefined && source.aliases.includes(name));
+    if (byAlias !== undefined) return { served: byAlias, named: null };
     throw unknownModel(name ?? "", all.flatMap(namesOf));
   };
   const entryOf = ({ source, loaded: { lm, created } }: Served, named: string | null): ListedModel => ({
@@ -276,6 +279,8 @@ export const openServedModels = async (
         const version = await served.source.version();
         // If the folder does not exist, the old model stays.
         if (isClosed || version === undefined || version === served.version) continue;
+        // Another call may have begun to load while this call waited for the version.
+        if (served.loading !== undefined) continue;
         served.loading = loadAnew(served, version).finally(() => {
           served.loading = undefined;
         });

@@ -41,9 +41,6 @@ const timedSteps = 50;
 /** Number of planned runs that can be timed, and number of remembered speeds. */
 const [mostNames, mostSpeeds] = [16, 1000];
 
-const tokensPerStep = ({ model, train }: RunConfig): number =>
-  model.contextLength * train.batchSize * train.gradAccumSteps;
-
 /** A key for a configuration. Two configurations have the same key if their steps take the same time. */
 const costKey = (config: RunConfig, vocabSize: number): string => {
   const { model, lora, train } = config;
@@ -52,7 +49,8 @@ const costKey = (config: RunConfig, vocabSize: number): string => {
     { ...model, initStd: 0 },
     lora ?? null,
     train.dtype,
-    tokensPerStep(config),
+    // A step of many small micro-batches takes longer than a step of one large one.
+    [train.batchSize, train.gradAccumSteps],
     vocabSize,
     optimizer.kind,
     recomputeActivations ?? false,
@@ -80,7 +78,9 @@ const earlierStepSeconds = async (
   );
   if (alike === undefined) return undefined;
   // With this limit, `readColumns` returns all of the last 50 steps.
-  const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps, signal);
+  const { steps, computedBy } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps, signal);
+  // The speed of another backend, or of another number of threads, says nothing.
+  if (computedBy?.backend !== work.backend || computedBy.threads !== work.threads) return undefined;
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? undefined : work.stepTokens / rate;
 };

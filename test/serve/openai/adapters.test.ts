@@ -58,6 +58,14 @@ it("a run that trained an adapter is one model, which has its adapter", async ()
   });
 });
 
+it("an id names its model, whatever path another model has", async () => {
+  await serving(base, { adapters: { [base]: adapter }, name: "plain" }, async (models) => {
+    expect(models.list().map(({ name }) => name)).toEqual(["plain", base]);
+    expect(await answer(models, base)).toBe(await written(base, { adapter }));
+    expect(await answer(models, "plain")).toBe(await written(base, {}));
+  });
+});
+
 it("a model with named adapters is a model of its own, and a model for each adapter", async () => {
   const tuned = await written(base, { adapter });
   const plain = await written(base, {});

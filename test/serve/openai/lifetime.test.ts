@@ -93,6 +93,16 @@ describe("a model whose folder is replaced", () => {
     await rename(`${place}-new`, place);
   };
 
+  it("is loaded once if two checks find the new files at the same time", async () => {
+    const place = path("checked-twice");
+    await writePlainModel(place, 1);
+    await writePlainModel(`${place}-new`, 2);
+    const { models, told } = await opened(place);
+    await replace(place);
+    await Promise.all([models.refresh(), models.refresh()]);
+    expect(told).toEqual(["checked-twice was replaced; the new files are loaded"]);
+  });
+
   it("is loaded anew, and texts that are under way end with the weights that they began with", async () => {
     const place = path("replaced");
     await writePlainModel(place, 1);

@@ -7,7 +7,7 @@ import type { Candidate } from "../../../pretrained/model/likeliest.ts";
 import { withBegin } from "../../../tokenizer/begin.ts";
 import type { WorkerModel } from "../../../worker/model.node.ts";
 
-type PairModel = Pick<WorkerModel, "tokenizer" | "score">;
+type PairModel = Pick<WorkerModel, "tokenizer" | "score" | "config">;
 
 export interface Pair {
   readonly clean: string;
@@ -113,11 +113,14 @@ const wordStarts = (text: string): readonly number[] => {
   return starts.filter((_, n) => n % step === 0);
 };
 
-/** Texts of at most `partTokens` tokens that begin with a word. */
+/** Texts of at most `partTokens` tokens that begin with a word and fit into the model's context. */
 const partsOf = (model: PairModel, text: string): readonly Int32Array[] => {
-  const parts = wordStarts(text).map((start) =>
-    encoded(model, text.slice(start, start + partCharacters)).slice(0, partTokens),
-  );
+  const most = Math.min(partTokens, model.config.contextLength);
+  const parts = wordStarts(text).map((start) => {
+    // Half of a surrogate pair is no character.
+    const part = text.slice(start, start + partCharacters).replace(/[\uD800-\uDBFF]$/, "");
+    return encoded(model, part).slice(0, most);
+  });
   return parts.filter(({ length }) => length > nearest + 1);
 };
 
