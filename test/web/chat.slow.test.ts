@@ -146,7 +146,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await box(page).press("Enter");
     await page.waitForFunction(() => (document.querySelectorAll(".answer-text")[1]?.textContent ?? "").length > 3);
     await page.getByRole("button", { name: "Stop" }).click();
-    await page.getByText(/^stopped after \d+ tokens/).waitFor();
+    await page.getByText(/^stopped after [\d,]+ tokens/).waitFor();
     await page.getByRole("button", { name: "Continue" }).waitFor();
     expect(await page.getByRole("button", { name: "Continue" }).count()).toBe(1);
   });
@@ -172,7 +172,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await page.keyboard.press("Enter");
     await page
       .getByRole("status")
-      .filter({ hasText: /^.+, [\d.]+ %; / })
+      .filter({ hasText: /^.+, [\d.]+\s%; / })
       .waitFor({ state: "attached" });
     await page.keyboard.press("Escape");
     await panel.waitFor({ state: "detached" });
