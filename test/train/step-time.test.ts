@@ -30,7 +30,9 @@ it("plans the tokens of a step, of the prompt and of the last sample", async () 
     prompt: "The cat",
     config: { model: small, train: { batchSize: 3 } },
   });
-  expect(work).toEqual({ stepTokens: 24, promptTokens: 7, finalSampleTokens: 400, canTime: true });
+  const { threads } = wasm;
+  const expected = { stepTokens: 24, promptTokens: 7, finalSampleTokens: 400, backend: "wasm", threads, canTime: true };
+  expect(work).toEqual(expected);
   const documents = [{ text: "the cat" }, { text: "it sat" }];
   const rows = await planRun({ ...wasm, documents, config: { model: small, train: { rows: "one", batchSize: 2 } } });
   expect(rows.work.stepTokens).toBeLessThan(16);
