@@ -38,9 +38,8 @@ export interface Tape {
    */
   recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
   /**
-   * Frees the memory of an output before the backward pass. Call it if no later op and no vjp reads the
-   * output's values. The gradient of the output is computed as before. If something else holds the output, nothing is
-   * freed.
+   * Frees the memory of an output before the backward pass. Call it if no later op and no vjp reads the output's values.
+   * The gradient of the output is computed as before. If something else holds the output, nothing is freed.
    */
   drop(output: Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */

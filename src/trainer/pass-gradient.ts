@@ -59,7 +59,7 @@ export const passGradientOf = (
   if ((mix === undefined) !== (teachers.length === 0)) throw new Error("train.teacher and teachers must come together");
   const drops = config.model.dropout > 0 || (lora?.dropout ?? 0) > 0;
   const places = dropoutPlaces(config.model, lora === undefined ? 0 : baseLayers(config.model).length);
-  const ofSlice = tokensOfSlice(config);
+  const tokens = tokensOfSlice(config);
 
   /** The sum that is minimised, [1], and the sums that are reported, [1] or [2]. */
   const lossOf = (context: Context, slice: Batch): { readonly total: Tensor; readonly parts: Tensor } => {
@@ -76,7 +76,7 @@ export const passGradientOf = (
 
   return async ({ step, number, batch, targets }, gradients, enter, onComplete, on = backend) => {
     gradients.clear();
-    const slices = slicesOf(batch, ofSlice);
+    const slices = slicesOf(batch, tokens);
     /** Adds the slice's gradient to `gradients`. Returns the slice's sums after all kernels of the pass are called. */
     const added = (slice: Batch, i: number): Promise<HostArray> => {
       // The slice's number determines its dropout masks, so each slice of a step has masks of its own.
