@@ -113,20 +113,36 @@ const Restarted = () => (
   </Notice>
 );
 
-/** Notes about the curves. */
-const Notes = ({ feed }: { readonly feed: RunFeed }) => {
+/** How the validation loss goes on, from the evaluations so far. */
+const verdictOf = (data: RunData): string => {
+  const over = memorisingOf(data);
+  if (over !== undefined) {
+    return `Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}) while the training loss falls: the model learns the text by heart. A smaller model, dropout or fewer steps may help. The best weights are kept.`;
+  }
+  const { evals } = data;
+  if (evals.length < 2) return "";
+  const [step, values] = [evals.column("step"), evals.column("valLoss")];
+  const last = evals.length - 1;
+  let best = 0;
+  for (let i = 1; i <= last; i++) if ((values[i] as number) < (values[best] as number)) best = i;
+  return best === last
+    ? `The validation loss still falls: ${loss(values[last - 1])} to ${loss(values[last])} in the last ${count((step[last] as number) - (step[last - 1] as number))} steps.`
+    : `The best validation loss so far is ${loss(values[best])}, at step ${count(step[best] as number)}.`;
+};
+
+/**
+ * Notes about the curves. While a run trains, one sentence always says how the validation loss goes on, in a box of a
+ * fixed height. So nothing moves when the sentence changes.
+ */
+const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
   void feed.version.value;
   const data = feed.data.value;
-  const over = data === undefined ? undefined : memorisingOf(data);
+  const isNoted = data !== undefined && (live || memorisingOf(data) !== undefined);
   const leftOut = data?.leftOut ?? [];
-  if (over === undefined && leftOut.length === 0) return null;
+  if (!live && !isNoted && leftOut.length === 0) return null;
   return (
     <section class="run-notes" aria-label="Notes">
-      {over !== undefined && (
-        <Notice tone="plain">
-          {`Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}) while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout or fewer steps. The best weights are kept.`}
-        </Notice>
-      )}
+      {(live || isNoted) && <p class={live ? "run-verdict coming" : "run-verdict"}>{data && verdictOf(data)}</p>}
       {leftOut.length > 0 && (
         <Notice tone="plain">
           {`${count(leftOut.length)} ${leftOut.length === 1 ? "step was" : "steps were"} skipped, because the loss or the gradient was not finite or too large: ${leftOut.slice(0, 12).map(count).join(", ")}`}
@@ -188,7 +204,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
         <p class="soft">The run ended before its second step. So it has no curves and no samples.</p>
       ) : (
         <RunCharts feed={feed} run={run}>
-          <Notes feed={feed} />
+          <Notes feed={feed} live={isLive(run)} />
           <Samples feed={feed} run={run} />
         </RunCharts>
       )}
