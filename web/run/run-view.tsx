@@ -113,7 +113,7 @@ const Restarted = () => (
   </Notice>
 );
 
-/** How the validation loss goes on, from the evaluations so far. */
+/** What the validation loss does, from the evaluations so far. */
 const verdictOf = (data: RunData): string => {
   const over = memorisingOf(data);
   if (over !== undefined) {
