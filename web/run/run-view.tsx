@@ -131,7 +131,7 @@ const verdictOf = (data: RunData): string => {
 };
 
 /**
- * Notes about the curves. While a run trains, one sentence always says how the validation loss goes on, in a box of a
+ * Notes about the curves. While a run trains, one sentence says what the validation loss does, in a box of a
  * fixed height. So nothing moves when the sentence changes.
  */
 const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
