@@ -5,11 +5,17 @@ import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
 import { createPool, type StartedThread, type ThreadPool, type WorkerThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
+/**
+ * Maximum size of a thread's young generation, in MiB. Without a limit, reading a tokenizer of 49,000 tokens makes it
+ * grow to 48 MiB, and it does not shrink. The limit costs no measurable time.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 };
+
 const start = (entry: URL): StartedThread => {
   // A thread inherits the flags of the program, but Node refuses --input-type for a file. A list without this flag does
   // not work either, because Node refuses the engine's flags in such a list, for example --expose-gc.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
-  const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
+  const worker = new Worker(entry, { env: SHARE_ENV, resourceLimits, ...(inherits ? {} : { execArgv: [] }) });
   const caller = createCaller(
     (message) => worker.postMessage(message),
     (somebody) => (somebody ? worker.ref() : worker.unref()),
