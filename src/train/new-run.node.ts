@@ -12,7 +12,7 @@ import { checkFree, createRunFolder } from "../runs/begin/new-run-folder.node.ts
 import type { TrainEvent } from "../runs/events.ts";
 import { runsFolder } from "../runs/folder-names.ts";
 import { freshProgress } from "../runs/progress.ts";
-import { keptPlaces, type RunData } from "../runs/run-schemas.ts";
+import { isValTraining, keptPlaces, type RunData } from "../runs/run-schemas.ts";
 import { prepareData } from "./prepare/data.node.ts";
 import { initialOf } from "./prepare/initial.node.ts";
 import { baseRowsOf, checkFits, configOfWeights, drawnState, firstState } from "./prepare/initial.ts";
@@ -26,6 +26,9 @@ import { changesOfTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare
 import { handedTo } from "./run/callbacks.ts";
 import { keepingBase, meet, type Ranks, runPrepared, withBackend, writes } from "./run/prepared-run.node.ts";
 import type { NewRun } from "./train-options.node.ts";
+
+const valIsTraining =
+  "the validation text is the training text itself, so the validation loss does not measure how the model reads a new text";
 
 /** Keeps the name of a corpus. Makes a path absolute, because a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
@@ -115,7 +118,8 @@ const startFrom = async function* (
     ...keptTeachers(opened),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
-  await noticeOtherTexts(opened, about, options.onNotice);
+  await noticeOtherTexts(opened, about, onNotice);
+  if (isValTraining(data)) await onNotice?.(valIsTraining);
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
     // If the run was aborted while the text was read, the abort takes effect here.
     await yieldToHost();

@@ -39,7 +39,7 @@ describe("quantize", () => {
     expect(status, stderr).toBe(0);
     expect(stdout).toMatch(/^models[/\\]base-q4_k\.gguf: /u);
     expect(stdout).toMatch(
-      /\d+ matrices are in q5_0 instead of q4_k: their rows of \d+ weights cannot be divided into blocks of q4_k\n/u,
+      /\d+ matrices are in q5_0 instead of q4_k: their rows of \d+ weights cannot be divided into blocks of q4_k; --to q4_1 keeps 4 bits for such rows\n/u,
     );
     expect(stdout).toMatch(/\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u);
     expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%, in windows of \d+ tokens\n$/u);

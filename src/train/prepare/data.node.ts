@@ -24,6 +24,10 @@ export interface PreparedData {
   readonly about: Pick<RunData, "name" | "sha256" | "prompt" | "documents">;
 }
 
+/** For a model that holds conversations, and learns a plain text. */
+const plainTextForChat =
+  "this model holds conversations, and the text is plain: the model learns to write like the text, not to answer questions about it; for answers, give conversations as .jsonl";
+
 type OnNotice = ((line: string) => void | Promise<void>) | undefined;
 
 /** Reports that the text is too short for the requested vocabulary size. */
@@ -56,6 +60,7 @@ const prepareText = async (
   const { name, sha256, prompt, notice } = corpus;
   if (notice !== undefined) await onNotice?.(notice);
   if (initial !== null) checkAlphabet(initial, name, corpus);
+  if (initial !== null && facts?.chatTemplate) await onNotice?.(plainTextForChat);
   const tokenizer = await tokenizerFor(plan, given, corpus, onNotice);
   const prepared = prepare(plan, corpus, tokenizer, heldOut);
   const about = { name, sha256, prompt };

@@ -23,7 +23,7 @@ const sample = (at: number): TrainEvent => event({ type: "sample", step: at });
 test("after each event it is what the run does next, besides steps", () => {
   const after = (one: TrainEvent, start = run(), stopping = false) => activityAfter(start, one, stopping);
   expect(after(step(3))).toBeUndefined();
-  expect(after(step(4))).toBe("measuring on the held-out text");
+  expect(after(step(4))).toBe("measuring on the validation text");
   expect(after(evaluated(4, "interval"))).toBe("writing a sample");
   expect(after(sample(4))).toBeUndefined();
   expect(after(step(6))).toBe("saving");
@@ -47,7 +47,7 @@ test("from the last step to the end the display says it in place of the time tha
   expect(shown(step(8))).not.toContain("left");
   expect(shown(step(9))).toMatch(/90% · \d+:\d\d left/u);
   for (const [one, words] of [
-    [step(10), "measuring on the held-out text…"],
+    [step(10), "measuring on the validation text…"],
     [evaluated(10, "end"), "writing a sample…"],
     [sample(10), "saving…"],
   ] as const) {

@@ -174,6 +174,23 @@ describe("a run on conversations", () => {
     );
   });
 
+  it("tells that a plain text teaches no answers, and that a text validates itself", async () => {
+    const text = `${newPath()}.txt`;
+    await writeFile(text, "so be it. ".repeat(60));
+    const notices: string[] = [];
+    const onNotice = (line: string): void => void notices.push(line);
+    const once = { ...config, train: { ...config.train, steps: 1, sampleTokens: 0, rows: "packed" } } as const;
+    const few = { out: null, finalSampleTokens: 0, onNotice, config: once } as const;
+    await collect(begin({ ...few, valData: data }));
+    expect(notices.filter((line) => line.includes("training text itself"))).toHaveLength(1);
+    expect(notices.filter((line) => line.includes("not to answer questions"))).toEqual([]);
+    notices.length = 0;
+    const plain = { ...few, config: { train: { ...config.train, steps: 1, sampleTokens: 0 } } };
+    await collect(begin({ ...plain, data: text }));
+    expect(notices.filter((line) => line.includes("not to answer questions"))).toHaveLength(1);
+    expect(notices.filter((line) => line.includes("training text itself"))).toEqual([]);
+  });
+
   it("is refused without a template, and a text with rows of documents", async () => {
     const text = `${newPath()}.txt`;
     await writeFile(text, "so be it. ".repeat(60));

@@ -2,7 +2,7 @@ import type { StartEvent, TrainEvent } from "../../../runs/events.ts";
 
 /** Names of the work between steps. */
 const words = {
-  measuring: "measuring on the held-out text",
+  measuring: "measuring on the validation text",
   writing: "writing a sample",
   saving: "saving",
   making: "running the missed evaluation",

@@ -258,8 +258,8 @@ const resultRows = (
       `${formatLoss(measured.bitsPerByte)} bits/byte`,
       `perplexity ${measured.perplexity.toFixed(2)}`,
       start.documents === undefined
-        ? `${formatCount(measured.tokens)} tokens predicted, all that were held out but the first`
-        : `${formatCount(measured.tokens)} tokens, all held-out tokens in the loss`,
+        ? `${formatCount(measured.tokens)} tokens predicted, all of the validation text but the first`
+        : `${formatCount(measured.tokens)} tokens, all tokens of the validation documents in the loss`,
     ],
     width,
     style,

@@ -15,7 +15,8 @@ const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] =>
     const one = group.length === 1;
     const what = one ? `${first?.tensor} is` : `${formatCount(group.length)} matrices are`;
     const rows = `rows of ${first?.width} weights cannot be divided into blocks of ${first?.wanted}`;
-    return `${what} in ${first?.encoding} instead of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
+    const why = `${what} in ${first?.encoding} instead of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
+    return first?.wanted === "q4_k" ? `${why}; --to q4_1 keeps 4 bits for such rows` : why;
   });
 };
 
