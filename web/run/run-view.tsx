@@ -117,7 +117,7 @@ const Restarted = () => (
 const verdictOf = (data: RunData): string => {
   const over = memorisingOf(data);
   if (over !== undefined) {
-    return `Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}) while the training loss falls: the model learns the text by heart. A smaller model, dropout or fewer steps may help. The best weights are kept.`;
+    return `Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}): the model learns the text by heart. A smaller model, dropout or fewer steps may help. The best weights are kept.`;
   }
   const { evals } = data;
   if (evals.length < 2) return "";

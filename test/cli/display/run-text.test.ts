@@ -35,5 +35,7 @@ it("the estimate of a run's time has the speed that its steps have", () => {
 it("the number of predicted tokens is one less than the number of held-out tokens, and the line says so", () => {
   const losses = { valLoss: 2, trainLoss: 2, natsPerCharacter: 2, bitsPerByte: 3, perplexity: 7, best: true };
   const measured = { v: 1, type: "eval", step: 1000, tokens: 99, ...losses } as unknown as EvalEvent;
-  expect(summary({ ...told(start), measured })).toContain("99 tokens predicted, all of the validation text but the first");
+  expect(summary({ ...told(start), measured })).toContain(
+    "99 tokens predicted, all of the validation text but the first",
+  );
 });
