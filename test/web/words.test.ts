@@ -252,13 +252,18 @@ describe("a comparison says whose losses do not compare", () => {
 });
 
 it("a comparison writes large numbers of differing fields with commas, and seeds as they are", () => {
-  const run = (steps: number, seed: number) =>
+  const run = (steps: number, seed: number, vocabSize: number, eps: number) =>
     ({
-      ...{ corpus: "a.txt", corpusSha256: "0", initFrom: null },
-      config: { train: { steps, seed, batchSize: 8 } } as RunConfig,
+      ...{ corpus: "a.txt", corpusSha256: "0", initFrom: null, vocabSize },
+      config: { train: { steps, seed, batchSize: 8, learningRate: eps } } as RunConfig,
     }) as RunSummary;
-  expect(differences([run(2000, 1), run(40_000, 20_261)])).toEqual([
+  // A file of another program may hold the same number, rounded to float32.
+  expect(differences([run(2000, 1, 65, 1e-6), run(40_000, 20_261, 2000, Math.fround(1e-6))])).toEqual([
     { path: "train.steps", values: ["2,000", "40,000"] },
     { path: "train.seed", values: ["1", "20261"] },
+    { path: "tokenizer.vocabSize", values: ["65", "2,000"] },
+  ]);
+  expect(differences([run(8, 1, 65, 0.00015), run(8, 1, 65, 1.5e-7)])).toEqual([
+    { path: "train.learningRate", values: ["0.00015", "1.5e-7"] },
   ]);
 });

@@ -10,11 +10,13 @@ export interface Difference {
 const yesOrNo: Readonly<Record<string, string>> = { true: "yes", false: "no" };
 
 /**
- * Formats a value of a configuration. Large numbers have thousands separators, but seeds do not. Booleans are "yes" or
- * "no".
+ * Formats a value of a configuration. Large numbers have thousands separators, but seeds do not. Fractions have six
+ * digits: a model of another program may have rounded the same number to float32. Booleans are "yes" or "no".
  */
-const shownValue = (path: string, value: string): string =>
-  yesOrNo[value] ?? (/^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value);
+const shownValue = (path: string, value: string): string => {
+  if (/^-?\d*\.\d+(?:e-?\d+)?$|^-?\d+e-\d+$/u.test(value)) return String(Number(Number(value).toPrecision(6)));
+  return yesOrNo[value] ?? (/^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value);
+};
 
 const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
   new Map([
@@ -22,6 +24,8 @@ const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
     ["text SHA-256", run.corpusSha256.slice(0, 12)],
     ["begins with", run.initFrom ?? "–"],
     ...flatten(run.config).map(({ path, value }) => [path, shownValue(path, value)] as const),
+    // A configuration has this size only for some kinds of tokenizer, and the text may give fewer tokens.
+    ...(run.vocabSize === null ? [] : [["tokenizer.vocabSize", count(run.vocabSize)] as const]),
   ]);
 
 /** Fields with values that differ between runs, in the order of the configuration. */
