@@ -149,6 +149,9 @@ test("a plan knows the time of a run by an earlier one of its size", async () =>
   expect(plan.seconds).toBeGreaterThan(inSteps);
   expect(plan.seconds).toBeLessThan(inSteps * (1 + measured / (3 * 900 * 16)));
   expect(plan.timing).toBeNull();
+  // As many tokens in two micro-batches take longer, so the earlier run says nothing about them.
+  const divided = smallRun("divided", 900, { batchSize: 1, gradAccumSteps: 2 });
+  expect((await page.post<RunPlan>("plan", divided)).body).toMatchObject({ seconds: null, timing: expect.any(String) });
 });
 
 test("a plan without an earlier run is followed by its time, which is kept for all lengths of the run", async () => {

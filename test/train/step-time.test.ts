@@ -36,6 +36,14 @@ it("plans the tokens of a step, of the prompt and of the last sample", async () 
   const documents = [{ text: "the cat" }, { text: "it sat" }];
   const rows = await planRun({ ...wasm, documents, config: { model: small, train: { rows: "one", batchSize: 2 } } });
   expect(rows.work.stepTokens).toBeLessThan(16);
+  // Attention over a long context takes longer than the few parameters.
+  const long = { text: catText.repeat(80), backend: "reference", threads: 1 } as const;
+  const model = { ...small, position: { kind: "rope" }, contextLength: 2048 } as const;
+  const ofLength = (contextLength: number) =>
+    planRun({ ...long, config: { model: { ...model, contextLength }, train: { batchSize: 2048 / contextLength } } });
+  const [wide, narrow] = [await ofLength(2048), await ofLength(8)];
+  expect([wide.parameters, wide.work.stepTokens]).toEqual([narrow.parameters, narrow.work.stepTokens]);
+  expect([wide.work.canTime, narrow.work.canTime]).toEqual([false, true]);
   const scarce = await planRun({ ...wasm, text: catText, config: { model: small }, availableMemory: 1000 });
   expect(scarce.work.canTime).toBe(false);
 });
