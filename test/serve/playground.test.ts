@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rename, rm } from "node:fs/promises";
+import { cp, mkdtemp, rename, rm, symlink } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,6 +66,23 @@ test("the list has each run's checkpoints, and the models named at start", async
     ["runs/a/last", "last", 8],
     ["runs/a/4", "4", 4],
   ]);
+});
+
+test("a run with a folder that cannot be read hides no other model", async () => {
+  const path = page.path("runs", "damaged");
+  await cp(page.path("runs", "a"), path, { recursive: true });
+  await rm(join(path, "best"), { recursive: true });
+  await symlink("best", join(path, "best"));
+  try {
+    const { status, body } = await page.get<ModelListAnswer>("models");
+    expect(status).toBe(200);
+    const keys = body.models.map(({ key }) => key);
+    expect(keys).toContain("runs/a/best");
+    expect(keys).toContain("runs/damaged/last");
+    expect(keys).not.toContain("runs/damaged/best");
+  } finally {
+    await rm(path, { recursive: true });
+  }
 });
 
 test.each([

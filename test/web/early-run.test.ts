@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
-import { bestBefore, proseLoss } from "../../web/new-run/expected-loss.ts";
+import { bestBefore, expectedLoss, fewestTokens, proseLoss } from "../../web/new-run/expected-loss.ts";
 import { newestBest } from "../../web/run/newest-best.ts";
 import { firstEvaluation, notMeasured, untrainedLoss } from "../../web/run/not-yet.ts";
 import { createRunData } from "../../web/run/run-data.ts";
@@ -41,6 +41,13 @@ it("compares a plan with prose of its length, and with earlier runs on the same 
   expect([1, 4000, 40_000, 1e9].map(proseLoss)).toEqual([2.4, 2.4, 1.8, 1.5]);
   expect(proseLoss(12_649)).toBeCloseTo(2.1, 3);
   const config = { tokenizer: { kind: "char" } };
+  const ofLength = (trainTokens: number) =>
+    expectedLoss({ text: { kind: "given", name: "a.txt", text: "a" } }, {
+      ...{ config, vocabSize: 65, trainTokens },
+    } as unknown as Parameters<typeof expectedLoss>[1]);
+  expect(ofLength(4000)).toEqual({ loss: 2.4, of: "English prose of this length" });
+  // Prose says nothing about a text of a few words.
+  expect([ofLength(fewestTokens)?.loss, ofLength(fewestTokens - 1)]).toEqual([2.4, undefined]);
   const run = (corpus: string, valLoss: number, vocabSize = 65) =>
     ({ corpus, config, vocabSize, best: { valLoss } }) as unknown as RunSummary;
   const runs = [run("a.txt", 3), run("a.txt", 2), run("a.txt", 1, 90), run("b.txt", 1)];

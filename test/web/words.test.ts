@@ -28,6 +28,13 @@ describe("a failure in the words of the form", () => {
       true,
     ]);
     expect(wrong("name: must be new", "name")).toBe("must be new");
+    const noTemplate = "initFrom: conversations need a model with a chat template; got";
+    expect(wrong(`${noTemplate} random weights; try choosing one`, "initFrom")).toMatch(
+      /^The text holds conversations\. /u,
+    );
+    expect(wrong(`${noTemplate} a model without a chat template; try choosing one`, "initFrom")).toMatch(
+      /^This model has no chat template, /u,
+    );
     expect(wrong("request.keepLast: must be at least 1; got 0", "keepLast")).toBe("must be at least 1; got 0");
   });
 

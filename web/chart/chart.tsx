@@ -198,7 +198,10 @@ export const Chart = (props: ChartProps) => {
   const latest = reading.values.some(({ curve }) => curve.latest !== undefined) ? "recent median" : "latest";
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
-  const spoken = `${reading.at === null ? latest : `${xLabel} ${xAxis.text(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+  const named = reading.at === null ? latest : `${xLabel} ${xAxis.text(reading.at)}`;
+  // A small chart says "latest" in its title.
+  const at = isEmpty || (isSmall && reading.at === null) ? "" : named;
+  const spoken = `${named}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
     const by = steps[event.key];
@@ -234,11 +237,12 @@ export const Chart = (props: ChartProps) => {
         <span class="chart-title">
           <b>{title}</b>{" "}
           <span class="soft">
-            {!isSmall && unit}
-            {/* The space for the word is reserved from the beginning, so nothing moves when values arrive. */}
-            <span class={`${isSmall ? "" : "where-wide"} ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
-              {isSmall ? latest : `, ${latest}`}
-            </span>
+            {isSmall ? (
+              // The space for the word is reserved from the beginning, so nothing moves when values arrive.
+              <span class={isEmpty || reading.at !== null ? "unsaid" : ""}>{latest}</span>
+            ) : (
+              unit
+            )}
           </span>
         </span>
         <span class="chart-save">
@@ -270,7 +274,7 @@ export const Chart = (props: ChartProps) => {
           </span>
         ))}
         {/* Placed after the values, so the values do not move when these words appear. */}
-        <span class="reading-at">{isEmpty || reading.at === null ? "" : `${xLabel} ${xAxis.text(reading.at)}`}</span>
+        <span class="reading-at">{at}</span>
       </div>
       <div class="chart-frame">
         <div

@@ -3,6 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type { NewRunRequest, TextSource } from "../../src/serve/studio/protocol.ts";
 import { fields } from "../server/facts.ts";
 import { keep, readKept } from "../shell/kept.ts";
+import { looksLikeDocuments } from "./conversations.ts";
 
 export type SourceKind = TextSource["kind"];
 
@@ -79,10 +80,17 @@ const configOf = (values: Draft["values"]): Record<string, unknown> => {
   return config;
 };
 
+/** Whether the given text is sent as documents, because its lines are JSON. A name says what a file is. */
+export const isPastedDocuments = computed(
+  () => draft.value.textName.trim() === "" && looksLikeDocuments(givenText.value),
+);
+
+const pastedName = (): string => (isPastedDocuments.value ? "pasted.jsonl" : "pasted.txt");
+
 const sourceOf = ({ kind, corpus, file, textName }: Draft): TextSource | undefined => {
   if (kind === "corpus") return corpus === "" ? undefined : { kind, name: corpus };
   if (kind === "file") return file === "" ? undefined : { kind, path: file };
-  return givenText.value === "" ? undefined : { kind, name: textName.trim() || "pasted.txt", text: givenText.value };
+  return givenText.value === "" ? undefined : { kind, name: textName.trim() || pastedName(), text: givenText.value };
 };
 
 /** Request that the form describes. Undefined while the form has no text. */

@@ -12,6 +12,9 @@ const prose: readonly (readonly [number, number])[] = [
   [400_000, 1.5],
 ];
 
+/** Shortest text that is compared with prose, in tokens. A model cannot learn from a shorter text. */
+export const fewestTokens = 2000;
+
 /** Expected loss of prose with the default settings. Between two lengths, the loss is interpolated. */
 export const proseLoss = (trainTokens: number): number => {
   const upper = prose.findIndex(([tokens]) => tokens >= trainTokens);
@@ -43,7 +46,9 @@ export const expectedLoss = (
   if (!isDefault || tokenizer.kind !== "char" || vocabSize > mostCharacters) return undefined;
   const known = text.kind === "corpus" ? corpora[text.name] : undefined;
   if (known !== undefined) return { loss: known, of: "This text, with these settings," };
-  return text.kind === "corpus" ? undefined : { loss: proseLoss(trainTokens), of: "English prose of this length" };
+  return text.kind === "corpus" || trainTokens < fewestTokens
+    ? undefined
+    : { loss: proseLoss(trainTokens), of: "English prose of this length" };
 };
 
 const nameOf = ({ text }: NewRunRequest): string | undefined => {

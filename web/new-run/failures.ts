@@ -80,9 +80,18 @@ const tooShort = (error: string): string | undefined => {
   return `The text is too short: its training part must have ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
 };
 
+/** Message for conversations without a model that can hold them. Undefined for all other errors. */
+const needsModel = (error: string): string | undefined => {
+  const [, got] = /^initFrom: conversations need a model with a chat template; got ([^;]+);/u.exec(error) ?? [];
+  if (got === undefined) return undefined;
+  return got === "random weights"
+    ? "The text holds conversations. Choose the model that learns to answer: one that already holds conversations."
+    : "This model has no chat template, so it cannot learn conversations. Choose another model.";
+};
+
 /** Message for a place next to the field: without the name of the field. */
 export const wrongOf = ({ error, field }: Failure): string => {
-  const known = downloadFailure(error) ?? tooShort(error);
+  const known = downloadFailure(error) ?? tooShort(error) ?? needsModel(error);
   if (known !== undefined) return known;
   const names = [`config.${field}: `, `request.${field}: `, `${field}: `, `${field} `];
   const name = field === undefined ? undefined : names.find((one) => error.startsWith(one));

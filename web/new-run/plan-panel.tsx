@@ -7,11 +7,17 @@ import { mainActionKeys, mainActionTitle } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { runs } from "../server/run-list.ts";
 import { request } from "./draft.ts";
-import { bestBefore, expectedLoss } from "./expected-loss.ts";
+import { bestBefore, expectedLoss, fewestTokens } from "./expected-loss.ts";
 import { failureText } from "./failures.ts";
 import { plan, planFailure, planning, timing, wrongField } from "./planned.ts";
 import { canStart, start, startFailure, starting } from "./start.ts";
 import { WrongPlace } from "./wrong.tsx";
+
+/** A number of times with two digits. */
+const times = (exact: number): string => {
+  const rounded = Number(exact.toPrecision(2));
+  return rounded < 10 ? String(rounded) : count(rounded);
+};
 
 const Loss = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: RunPlan }) => {
   const { config, vocabSize } = of;
@@ -44,6 +50,8 @@ const Figures = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: Ru
   const tokens = train.steps * train.batchSize * train.gradAccumSteps * model.contextLength;
   const tooMuch = availableMemory !== null && memory.total > availableMemory;
   const unit = config.tokenizer.kind === "char" ? "character" : "token";
+  // A model that already knows a language can learn from a short text.
+  const isTooLittle = asked.initFrom === undefined && trainTokens < fewestTokens;
   return (
     <dl class="facts">
       <div>
@@ -70,14 +78,16 @@ const Figures = ({ asked, of }: { readonly asked: NewRunRequest; readonly of: Ru
       <div>
         <dt>Training</dt>
         <dd class="num">
-          {count(train.steps)} steps read the text{" "}
-          <b>about {Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times</b>
+          {count(train.steps)} steps read the text <b>about {times(tokens / Math.max(1, trainTokens))} times</b>
         </dd>
       </div>
       <div>
         <dt>Text</dt>
         <dd class="num">
           {some(trainTokens, unit)} to learn from; {count(valTokens)} are held out, to measure the model
+          {isTooLittle && (
+            <b class="bad"> Too little to learn a language from: the model will only repeat parts of this text.</b>
+          )}
         </dd>
       </div>
       <div>

@@ -7,9 +7,11 @@ import { Notice } from "../parts/notice.tsx";
 import { openText } from "../parts/opened-text.ts";
 import { info, texts } from "../server/facts.ts";
 import { corpusChoices } from "./corpora.ts";
-import { change, changeText, draft, givenText } from "./draft.ts";
+import { change, changeText, draft, givenText, isPastedDocuments } from "./draft.ts";
 import { BeginWith } from "./settings.tsx";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
+
+const documentsIn = (text: string): number => text.split("\n").filter((line) => line.trim() !== "").length;
 
 const Given = () => {
   const refused = useSignal<string | undefined>(undefined);
@@ -58,7 +60,9 @@ const Given = () => {
         <span class="soft num about">
           {text === ""
             ? "50,000 characters or more are a good start."
-            : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
+            : isPastedDocuments.value
+              ? `${some(documentsIn(text), "document")}: each line is JSON, for example a conversation.`
+              : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
         </span>
       </div>
       {refused.value !== undefined && <Notice tone="bad">{refused.value}</Notice>}
@@ -130,7 +134,7 @@ export const TextChoice = () => {
           />
           {folder !== null && (
             <Source
-              title={`From ${folder}`}
+              title={`From the folder ${folder}`}
               about={texts.value.value === undefined ? "" : `${some(files.length, "text")} in this folder.`}
               isChosen={kind === "file"}
               onChoose={() => change({ kind: "file" })}

@@ -84,55 +84,80 @@ export const Actions = ({ run, chats }: { readonly run: RunSummary; readonly cha
   const canGoOn = canExtend && (step < steps || run.state === "interrupted");
 
   return (
-    <div class="actions">
-      {/* Buttons that depend on the state come first, so that the other buttons do not move. */}
-      <div class="row">
-        {canExtend && (
-          <button
-            type="button"
-            class="extend"
-            aria-expanded={isExtending.value}
-            aria-controls="extend"
-            onClick={() => {
-              isExtending.value = !isExtending.value;
+    <>
+      <div class="actions">
+        {/* Buttons that depend on the state come first, so that the other buttons do not move. */}
+        <div class="row">
+          {canExtend && (
+            <button
+              type="button"
+              class="extend"
+              aria-expanded={isExtending.value}
+              aria-controls="extend"
+              onClick={() => {
+                isExtending.value = !isExtending.value;
+              }}
+            >
+              Extend
+            </button>
+          )}
+          {live && (
+            <button
+              type="button"
+              disabled={disabled}
+              onClick={() => {
+                if (owner === "elsewhere") asks.value = true;
+                else stop();
+              }}
+            >
+              {stopping ?? "Stop"}
+            </button>
+          )}
+          {canGoOn && run.state !== "patience" && (
+            <button type="button" class="primary" disabled={disabled} onClick={() => resume({})}>
+              {resuming ?? "Resume"}
+            </button>
+          )}
+          {canGoOn && run.state === "patience" && (
+            <button
+              type="button"
+              disabled={disabled}
+              title="Evaluations without improvement are counted from 0 again."
+              onClick={() => resume({ steps })}
+            >
+              {resuming ?? `Continue to step ${count(steps)}`}
+            </button>
+          )}
+          {chats ? (
+            <WithModel run={run} place="/chat" label="Chat with it" />
+          ) : (
+            <WithModel run={run} place="/playground" label="Write with it" />
+          )}
+          <WithModel run={run} place="/inside" label="Look inside" />
+        </div>
+        {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
+        {begun.value?.name === name &&
+          begun.value.notices.map((notice) => (
+            <Notice key={notice} tone="plain">
+              {notice}
+            </Notice>
+          ))}
+        {asks.value && (
+          <Dialog
+            title="Stop a run of another process?"
+            confirm="Stop the run"
+            onConfirm={stop}
+            onClose={() => {
+              asks.value = false;
             }}
           >
-            Extend
-          </button>
+            <p>
+              <b>{name}</b> is trained by a process that this studio did not start. If the process is{" "}
+              <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends. You can then
+              resume the run here. Other programs are not stopped.
+            </p>
+          </Dialog>
         )}
-        {live && (
-          <button
-            type="button"
-            disabled={disabled}
-            onClick={() => {
-              if (owner === "elsewhere") asks.value = true;
-              else stop();
-            }}
-          >
-            {stopping ?? "Stop"}
-          </button>
-        )}
-        {canGoOn && run.state !== "patience" && (
-          <button type="button" class="primary" disabled={disabled} onClick={() => resume({})}>
-            {resuming ?? "Resume"}
-          </button>
-        )}
-        {canGoOn && run.state === "patience" && (
-          <button
-            type="button"
-            disabled={disabled}
-            title="Evaluations without improvement are counted from 0 again."
-            onClick={() => resume({ steps })}
-          >
-            {resuming ?? `Continue to step ${count(steps)}`}
-          </button>
-        )}
-        {chats ? (
-          <WithModel run={run} place="/chat" label="Chat with it" />
-        ) : (
-          <WithModel run={run} place="/playground" label="Write with it" />
-        )}
-        <WithModel run={run} place="/inside" label="Look inside" />
       </div>
       {canExtend && isExtending.value && (
         <ExtendForm
@@ -145,29 +170,6 @@ export const Actions = ({ run, chats }: { readonly run: RunSummary; readonly cha
           onExtend={resume}
         />
       )}
-      {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
-      {begun.value?.name === name &&
-        begun.value.notices.map((notice) => (
-          <Notice key={notice} tone="plain">
-            {notice}
-          </Notice>
-        ))}
-      {asks.value && (
-        <Dialog
-          title="Stop a run of another process?"
-          confirm="Stop the run"
-          onConfirm={stop}
-          onClose={() => {
-            asks.value = false;
-          }}
-        >
-          <p>
-            <b>{name}</b> is trained by a process that this studio did not start. If the process is{" "}
-            <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends. You can then
-            resume the run here. Other programs are not stopped.
-          </p>
-        </Dialog>
-      )}
-    </div>
+    </>
   );
 };

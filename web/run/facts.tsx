@@ -18,7 +18,7 @@ const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
     [
       "Best",
       best === null
-        ? `measured ${notMeasured(run)}`
+        ? `will be measured ${notMeasured(run)}`
         : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`,
     ],
     // The line exists from the beginning. Otherwise the content below would move at the first evaluation.

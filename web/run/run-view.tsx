@@ -201,7 +201,9 @@ export const RunView = ({ name }: { readonly name: string }) => {
       {why !== undefined && !(isCutOff(run) && isRefused.value) && <Notice tone="bad">{why}</Notice>}
       <Headline feed={feed} run={run} />
       {isBare ? (
-        <p class="soft">The run ended before its second step. So it has no curves and no samples.</p>
+        <p class="soft">
+          The run ended before its {run.step === 0 ? "first" : "second"} step. So it has no curves and no samples.
+        </p>
       ) : (
         <RunCharts feed={feed} run={run}>
           <Notes feed={feed} live={isLive(run)} />

@@ -95,14 +95,15 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     const found = await Promise.all(
       ["best", "last", "averaged"].map(async (weights): Promise<readonly ListedModel[]> => {
         const folder = join(path, folderOf(weights) ?? "");
-        if (!(await hasCheckpoint(folder))) return [];
+        // A folder that cannot be read must not hide the other models.
+        if (!(await hasCheckpoint(folder).catch(() => false))) return [];
         const step = (await readManifest(folder).catch(() => null))?.run?.step ?? null;
-        const hasChatTemplate = await templates.has(folder);
+        const hasChatTemplate = await templates.has(folder).catch(() => null);
         return [{ key: `runs/${name}/${weights}`, name, weights, step, isAdapter, hasChatTemplate }];
       }),
     );
     const kept = (await keptSteps(path).catch(() => [])).map(async (step): Promise<ListedModel> => {
-      const hasChatTemplate = await templates.has(join(path, keptName(step)));
+      const hasChatTemplate = await templates.has(join(path, keptName(step))).catch(() => null);
       return { key: `runs/${name}/${step}`, name, weights: String(step), step, isAdapter, hasChatTemplate };
     });
     return [...found.flat(), ...(await Promise.all(kept))];
@@ -150,7 +151,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
         return {
           ...{ key: `models/${given}`, name: shortName(given), weights: null, step: null },
           isAdapter: await isAdapterAt(place),
-          hasChatTemplate: await templates.has(place),
+          hasChatTemplate: await templates.has(place).catch(() => null),
         };
       });
       const models: ListedModel[] = await Promise.all(others);
