@@ -6,13 +6,15 @@
  *
  *     node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
  *                          [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
- *                          [--roof-memory 512] [--busy]
+ *                          [--roof-memory 512] [--busy] [--isa avx2]
  *
  * --seconds is the approximate time for each configuration, after a warm-up. The numbers of rounds and steps depend on
  * --seconds and on the time of a step. Each process computes at least one step in each of three rounds. There is one
  * exception. If a step of WebAssembly, the reference or TensorFlow.js takes seconds, only its second step is measured.
  * --dropout adds a Foretoken process with dropout. --roof-memory is the largest block of memory for which the speed is
- * measured, in MiB. With --busy, a process of the lowest priority keeps each core busy at the same time. Prints the
+ * measured, in MiB. With --busy, a process of the lowest priority keeps each core busy at the same time. --isa holds
+ * Foretoken's native kernels and PyTorch to the instruction set avx2 or avx512, as on a CPU without newer ones. Only
+ * Intel's CPUs heed the variable of MKL, one of PyTorch's libraries. Prints the
  * medians of alternating rounds. Also prints the ratio to PyTorch's fastest mode, for the same dtype and for all
  * dtypes, with the range over the rounds.
  */
@@ -44,6 +46,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "120" },
     dropout: { type: "string", default: "0" },
     busy: { type: "boolean", default: false },
+    isa: { type: "string" },
   },
 });
 const names = configNames(values.config);
@@ -54,6 +57,20 @@ const seconds = Number(values.seconds);
 const dropout = Number(values.dropout);
 if (!(seconds > 0)) refuse(`--seconds: must be above 0; got ${values.seconds}`);
 if (!(dropout >= 0 && dropout < 1)) refuse(`--dropout: must be at least 0 and below 1; got ${values.dropout}`);
+
+/** Variables that hold PyTorch and its libraries to an instruction set. */
+const torchVariables = {
+  avx2: { ATEN_CPU_CAPABILITY: "avx2", ONEDNN_MAX_CPU_ISA: "AVX2", MKL_ENABLE_INSTRUCTIONS: "AVX2" },
+  avx512: { ATEN_CPU_CAPABILITY: "avx512", ONEDNN_MAX_CPU_ISA: "AVX512_CORE", MKL_ENABLE_INSTRUCTIONS: "AVX512" },
+};
+if (values.isa !== undefined && torchVariables[values.isa] === undefined)
+  refuse(`--isa: must be one of ${Object.keys(torchVariables).join(", ")}; got ${values.isa}`);
+/** @param {string} kind */
+const variablesOf = (kind) => {
+  if (values.isa === undefined) return {};
+  if (kind === "native") return { FORETOKEN_ISA: values.isa };
+  return kind === "pytorch" ? torchVariables[values.isa] : {};
+};
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
@@ -173,7 +190,7 @@ const measure = async (name) => {
   const { file, vocabSize, text } = await tokensOf(name);
   const contestants = [];
   for (const { command, request: _, ...entrant } of entrants(name, file, vocabSize)) {
-    const one = await startContestant(entrant.name, command);
+    const one = await startContestant(entrant.name, command, variablesOf(entrant.kind));
     if (one === undefined) continue;
     const warm = await warmUp(one);
     if (warm === undefined) continue;
@@ -212,7 +229,7 @@ const measure = async (name) => {
 const native = backends.find((backend) => backend.name === "native");
 const roofs =
   native?.available === true && wanted.includes("native")
-    ? await measureRoofs(native.instructionSet, threads, roofMemory)
+    ? await measureRoofs(values.isa ?? native.instructionSet, threads, roofMemory)
     : undefined;
 const about = machine();
 console.log(machineLine(about));
