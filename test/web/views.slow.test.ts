@@ -401,6 +401,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.locator("button[type=submit]:enabled").waitFor();
     // The seed differs, because a text that is already in the list is not listed again.
     await page.getByLabel("Seed").fill("4");
+    await page.getByText("Sampling").click();
     await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
     await page.getByText("3 texts").waitFor();
     await page.goto(new URL("/new", page.url()).href);
