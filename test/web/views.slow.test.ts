@@ -294,7 +294,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await page.locator(".figure-value").first().textContent()).toBe(scored.body.bitsPerByte.toFixed(4));
     // The model predicts 11 of the 12 characters.
     await page.getByText("mean of 11 predicted tokens").waitFor();
-    await page.getByText("No number counts the first token").waitFor();
+    await page.getByText("No figure counts the first token").waitFor();
     await page.locator(".tokens .token").nth(3).click();
     expect(await page.locator(".candidates li").count()).toBeGreaterThan(5);
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The ж cat sat on a ж hat ф.");

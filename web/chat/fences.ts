@@ -10,10 +10,8 @@ export interface AnswerPart {
 const fenceIn = (line: string): string | undefined => /^\s*(`{3,}(?=[^`]*$)|~{3,})/u.exec(line)?.[1];
 
 /** Whether a line closes a fence: the same signs, at least as many, and nothing else. */
-const closes = (line: string, fence: string): boolean => {
-  const signs = line.trim();
-  return signs.startsWith(fence) && signs === (fence[0] ?? "").repeat(signs.length);
-};
+const closes = (line: string, fence: string): boolean =>
+  line.trim().startsWith(fence) && line.replaceAll(fence[0] ?? "", "").trim() === "";
 
 /**
  * Splits an answer into prose and code. The code contains its fences, so the parts together are the whole text. A fence
@@ -38,16 +36,12 @@ export const partsOf = (text: string): readonly AnswerPart[] => {
 
 /** For each piece of a text, whether the piece begins in code. */
 export const piecesInCode = (pieces: readonly string[]): readonly boolean[] => {
-  const parts = partsOf(pieces.join(""));
-  let part = 0;
+  // One entry for each unit of the text.
+  const inCode = partsOf(pieces.join("")).flatMap(({ isCode, text }) => Array<boolean>(text.length).fill(isCode));
   let at = 0;
-  let end = parts[0]?.text.length ?? 0;
   return pieces.map((piece) => {
-    while (at >= end && part < parts.length - 1) {
-      part++;
-      end += parts[part]?.text.length ?? 0;
-    }
+    const begins = inCode[at] ?? false;
     at += piece.length;
-    return parts[part]?.isCode ?? false;
+    return begins;
   });
 };

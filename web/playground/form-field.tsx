@@ -63,7 +63,7 @@ export const FormField = () => {
 export const GuessChoice = () => (
   <label
     class="check"
-    title="If the last words also occur earlier in the text, the words after the earlier occurrence are the guess. The model checks the guess in one pass. Writing can be faster, and the written text stays the same."
+    title="If the last words stand earlier in the text, the words after them are the guess. The model checks it in one pass. The text stays the same."
   >
     <input
       type="checkbox"

@@ -47,9 +47,7 @@ const Totals = ({ of }: { readonly of: ScoreAnswer }) => (
       ))}
     </div>
     {of.predicted.tokens < of.tokens.length && (
-      <p class="soft about">
-        No number counts the first token: it has nothing before it, so the model does not predict it.
-      </p>
+      <p class="soft about">No figure counts the first token: nothing is before it, so nothing predicts it.</p>
     )}
   </>
 );
