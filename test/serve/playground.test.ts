@@ -151,6 +151,9 @@ test("the score of a text is what evaluate measures", async () => {
     expect(body[unit]).toBeCloseTo(measured[unit], 5);
   expect(body.tokens.map((token) => token.text).join("")).toBe(text);
   expect(body.tokens[0]).toMatchObject({ logProb: null });
+  // Nothing predicts the first token, which is a character here.
+  expect(body.predicted).toEqual({ tokens: 299, characters: 299, bytes: 299 });
+  expect(body.predicted.tokens * body.natsPerToken).toBeCloseTo(-body.total, 3);
   expect(body.tokens[1]?.candidates).toHaveLength(2);
 });
 

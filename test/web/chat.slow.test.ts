@@ -93,6 +93,32 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     expect(await page.locator(".earlier").count()).toBe(0);
   });
 
+  it.each([
+    ["at the side of its settings", {}, { width: 1280 }],
+    ["below its settings", {}, { width: 800 }],
+    ["on a phone", {}, { width: 390 }],
+    ["on a phone, dark", {}, { width: 390, colorScheme: "dark" }],
+    ["with two models", { with: "other" }, { width: 1280 }],
+  ] as const)(
+    "has its box at the lower edge of the window, and does not scroll while it is empty: %s",
+    async (_, { with: other = "" }: { readonly with?: string }, options) => {
+      const page = await openPage(at(other === "" ? {} : { with: model(other) }), options);
+      await page.locator(".no-messages").first().waitFor();
+      const bottom = () =>
+        page.evaluate(() => innerHeight - (document.querySelector(".composer")?.getBoundingClientRect().bottom ?? 0));
+      const beyond = () => page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
+      await page.locator(".foot .mono").waitFor();
+      expect(await beyond()).toBe(0);
+      // One or two lines about the studio are below the box.
+      expect(await bottom()).toBeGreaterThanOrEqual(0);
+      expect(await bottom()).toBeLessThan(80);
+      await say(page, "Hi\n".repeat(60));
+      expect(await beyond()).toBeGreaterThan(0);
+      await page.evaluate(() => scrollTo(0, 0));
+      expect(await bottom()).toBe(0);
+    },
+  );
+
   it("branches at another answer and at another wording, and goes between the branches by keys", async () => {
     const page = await openPage(at({ temperature: "1.5" }));
     await say(page, "Hi");

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { partsOf, piecesInCode } from "../../web/chat/fences.ts";
 import { defaults, queryOf, settingsIn } from "../../web/chat/settings-in-address.ts";
+import { shortened } from "../../web/chat/shortened.ts";
 import { whyOf } from "../../web/chat/talk/failure.ts";
 import { conversationsOf, keptForm } from "../../web/chat/talk/kept-form.ts";
 import {
@@ -101,6 +103,55 @@ describe("conversations as they are kept", () => {
   it("lose the candidates where all is too much", () => {
     const [back] = conversationsOf(keptForm([one], false));
     expect(back?.messages[1]).toMatchObject({ tokens: [{ id: 3, probability: 0.25, candidates: [] }] });
+  });
+});
+
+describe("code in an answer", () => {
+  const fenced = "So:\n\n```ts\nf(1);\n```\nThat (all) is *it*.";
+
+  it("is the text between fences, and no prose", () => {
+    expect(partsOf(fenced)).toEqual([
+      { isCode: false, text: "So:\n\n" },
+      { isCode: true, text: "```ts\nf(1);\n```\n" },
+      { isCode: false, text: "That (all) is *it*." },
+    ]);
+    for (const prose of ["1. Danube (Europäe)\n2. Nile (Nordia)\n3. Rhône (Rhône)", "```f(1)``` is in a line", ""])
+      expect(partsOf(prose).some(({ isCode }) => isCode)).toBe(false);
+  });
+
+  it("reaches to the end of an answer that is being written, and over shorter fences", () => {
+    expect(partsOf("~~~\na\n```\nb").map(({ isCode }) => isCode)).toEqual([true]);
+    expect(partsOf("````\n```\n````\nb").map(({ text }) => text)).toEqual(["````\n```\n````\n", "b"]);
+    expect(partsOf("```\na\n```\n```\nb\n```").map(({ text }) => text)).toEqual(["```\na\n```\n", "```\nb\n```"]);
+  });
+
+  it("is a whole answer without fences that looks like code", () => {
+    const text = "def add(x, y):\n    return x + y";
+    expect(partsOf(text)).toEqual([{ isCode: true, text }]);
+  });
+
+  it("is the same code where the answer is shown as tokens", () => {
+    const pieces = ["So", ":\n\n", "```", "ts\n", "f(1", ");", "\n", "```\n", "", "That", " (all", ") is *it*."];
+    expect(pieces.join("")).toBe(fenced);
+    expect(pieces.filter((_, i) => piecesInCode(pieces)[i])).toEqual(["```", "ts\n", "f(1", ");", "\n", "```\n"]);
+    expect(piecesInCode([])).toEqual([]);
+  });
+});
+
+describe("a shortened text", () => {
+  it("ends after a word, with an ellipsis", () => {
+    const system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
+    expect(shortened(system)).toBe("You are a helpful AI assistant named SmolLM, trained by…");
+    expect(shortened(`${"ab ".repeat(18)}abc,\nabcdef`)).toBe(`${"ab ".repeat(18)}abc…`);
+    // The word ends exactly at the limit.
+    expect(shortened(`${"a".repeat(60)} b`)).toBe(`${"a".repeat(60)}…`);
+    expect(shortened("a".repeat(61))).toBe(`${"a".repeat(60)}…`);
+    expect(shortened("👩‍🚀".repeat(40))).not.toContain("\ufffd");
+  });
+
+  it("is in one line, and whole if it is short", () => {
+    expect(shortened(" Answer in\none  sentence. ")).toBe("Answer in one sentence.");
+    expect(shortened("")).toBe("");
   });
 });
 

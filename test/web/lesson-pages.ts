@@ -138,6 +138,14 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByText("Paused: step", { exact: false }).waitFor();
   const paused = await page.locator(".controls progress").getAttribute("value");
+  // The chart names the same training loss as the figure above it.
+  const figure = page.locator(".figure", { hasText: "Training loss" }).locator(".figure-value");
+  const chart = page.getByRole("slider", { name: /^Loss/ });
+  expect(await chart.getAttribute("aria-valuetext")).toContain(`recent mean: training ${await figure.textContent()}, `);
+  // An exponent of a class must be readable from afar.
+  const sizes = await page.locator(".power sup").evaluateAll((all) => all.map((one) => getComputedStyle(one).fontSize));
+  expect(sizes.length).toBeGreaterThan(0);
+  for (const size of sizes) expect(Number.parseFloat(size)).toBeGreaterThanOrEqual(11);
   // There are samples from before the first step and after 50 steps.
   await page.getByRole("slider", { name: "Training step of the text" }).press("Home");
   await page.getByText("after 0 steps", { exact: true }).waitFor();

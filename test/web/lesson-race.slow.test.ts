@@ -23,6 +23,8 @@ describe.skipIf(missingChromium !== undefined)("the race of the lesson, on the b
     expect(Number(cheater)).toBeLessThan(0.3);
     expect(Number(honest)).toBeGreaterThan(1.5);
     expect(told).toContain("it has learned nothing");
+    const spoken = await page.getByRole("slider", { name: /^Loss/ }).getAttribute("aria-valuetext");
+    expect(spoken).toContain(`recent mean: with the mask ${honest}, without a mask ${cheater}, `);
     const [withMask = [], without = []] = await Promise.all(
       [0, 1].map(async (i) => page.locator("table").last().locator("tbody tr").nth(i).locator("td").allTextContents()),
     );

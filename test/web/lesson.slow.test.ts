@@ -35,6 +35,24 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await page.getByText("Position 2 sees the and must predict ␣.", { exact: false }).waitFor();
   });
 
+  it("draws a smooth curve without steps: not every point is at a whole pixel", async () => {
+    const page = await openPage("/lesson");
+    await page.addInitScript(() => {
+      const heights: number[] = [];
+      const lineTo = Path2D.prototype.lineTo;
+      Path2D.prototype.lineTo = function (x, y) {
+        heights.push(y);
+        lineTo.call(this, x, y);
+      };
+      Object.assign(globalThis, { heights });
+    });
+    await page.goto(new URL("/lesson#/loss", page.url()).href);
+    await page.reload();
+    await page.locator(".chart-260 canvas").first().waitFor();
+    await page.waitForFunction("heights.length > 300");
+    expect(await page.evaluate("heights.filter((y) => y % 1 !== 0).length / heights.length")).toBeGreaterThan(0.5);
+  });
+
   it("goes on after a reload from the step at which it was paused, in one tab at a time", async () => {
     const page = await openPage("/lesson");
     await giveOwnText(page);

@@ -140,17 +140,42 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("50");
   });
 
-  it("folds the playground's settings on a narrow screen, so that the text is in view", async () => {
-    const page = await openPage("/playground?run=first", { width: 390 });
-    const slider = page.getByRole("slider", { name: /Temperature/ });
-    const text = await page.locator(".written-box").boundingBox();
-    expect(text?.y).toBeLessThan(700);
-    expect(await slider.isVisible()).toBe(false);
-    await page.getByText("Sampling").click();
-    await slider.waitFor();
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await page.getByText("Sampling").waitFor({ state: "detached" });
-    await slider.waitFor();
+  it.each([1280, 800, 390])(
+    "has the playground's text in view, Write at the prompt, and its settings folded: %i pixels",
+    async (width) => {
+      const page = await openPage("/playground?run=first", { width });
+      const text = await page.locator(".written-box").boundingBox();
+      expect(text?.y).toBeLessThan(width === 1280 ? 400 : 700);
+      const prompt = await page.getByLabel("Prompt").boundingBox();
+      const write = await page.getByRole("button", { name: "Write", exact: true }).boundingBox();
+      expect(write?.x).toBe(prompt?.x);
+      expect((write?.y ?? 0) - (prompt?.y ?? 0) - (prompt?.height ?? 0)).toBeLessThan(20);
+      const slider = page.getByRole("slider", { name: /Temperature/ });
+      expect(await slider.isVisible()).toBe(false);
+      await page.getByText("temperature 0.8, top-k 40").click();
+      await slider.press("Home");
+      await page.getByText("temperature 0, top-k 40").waitFor();
+    },
+  );
+
+  it("says how the chosen display shows probabilities, and what to point at when there is a token", async () => {
+    const page = await openPage("/playground?run=first");
+    await page.getByText("Less probable tokens have a stronger shade.", { exact: false }).waitFor();
+    await page.getByLabel("Prompt").fill("The ");
+    await page.getByLabel("Tokens", { exact: true }).fill("5");
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    await page.getByText("5 tokens").waitFor();
+    await page.getByText("Underline", { exact: true }).click();
+    await page.getByLabel("Side by side").check();
+    const [left, right] = [page.locator(".column").nth(0), page.locator(".column").nth(1)];
+    await right.getByText("Less probable tokens have a heavier underline.", { exact: false }).waitFor();
+    await page.getByText("Bits", { exact: true }).click();
+    await right.getByText("Each token stands above its surprise, in bits.", { exact: false }).waitFor();
+    expect(await left.getByText("Point at a token").count()).toBe(1);
+    expect(await right.getByText("Point at a token").count()).toBe(0);
+    await page.getByText("Shade", { exact: true }).click();
+    const topOf = (text: string) => page.locator(text).evaluate((one) => one.getBoundingClientRect().top);
+    expect(await topOf(".column .text-to-come")).toBe(await topOf(".column .written"));
   });
 
   it("writes with a model, names candidates, branches, and goes back", async () => {
@@ -194,6 +219,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
   it("writes a text of a form, and says at its field what is wrong with one", async () => {
     const page = await openPage("/playground?run=first");
     await page.getByLabel("Prompt").fill("The ");
+    await page.locator("summary", { hasText: "Form" }).click();
     await page.getByLabel("Form", { exact: true }).selectOption("choice");
     const write = page.getByRole("button", { name: "Write", exact: true });
     expect(await write.isDisabled()).toBe(true);
@@ -208,6 +234,8 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("alert").getByText("got a lookahead").waitFor();
     expect(await violationsOf(page)).toEqual([]);
     await page.reload();
+    // A form with a field is unfolded.
+    await page.getByRole("textbox", { name: "Regular expression" }).waitFor();
     expect(await page.getByRole("textbox", { name: "Regular expression" }).inputValue()).toBe("(?=a)");
   });
 
@@ -225,6 +253,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const [left, right] = [page.locator(".column").nth(0), page.locator(".column").nth(1)];
     await right.getByText("30 tokens").waitFor();
     expect(await right.locator(".tokens").textContent()).toBe(await left.locator(".tokens").textContent());
+    await right.getByText("Sampling").click();
     await right.getByRole("slider", { name: /Temperature/ }).press("End");
     await page.getByRole("button", { name: "Write", exact: true }).click();
     await right.getByText("2 texts").waitFor();
@@ -242,7 +271,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
 
   it("keeps the model that was chosen last, and knows the weights of a run that came meanwhile", async () => {
     const page = await openPage("/playground?run=first");
-    const model = page.locator(".column select");
+    const model = page.locator(".prompt-side select");
     await page.locator("optgroup[label=first]").waitFor({ state: "attached" });
     expect(await model.inputValue()).toBe("runs/first/best");
     await model.selectOption("runs/second/last");
@@ -263,6 +292,9 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const model = body.models.find(({ name, weights }) => name === "first" && weights === "best")?.key;
     const scored = await server.post<{ bitsPerByte: number }>("score", { model, text: "The cat sat." });
     expect(await page.locator(".figure-value").first().textContent()).toBe(scored.body.bitsPerByte.toFixed(4));
+    // The model predicts 11 of the 12 characters.
+    await page.getByText("mean of 11 predicted tokens").waitFor();
+    await page.getByText("No figure counts the first token").waitFor();
     await page.locator(".tokens .token").nth(3).click();
     expect(await page.locator(".candidates li").count()).toBeGreaterThan(5);
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The ж cat sat on a ж hat ф.");
@@ -369,6 +401,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.locator("button[type=submit]:enabled").waitFor();
     // The seed differs, because a text that is already in the list is not listed again.
     await page.getByLabel("Seed").fill("4");
+    await page.getByText("Sampling").click();
     await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
     await page.getByText("3 texts").waitFor();
     await page.goto(new URL("/new", page.url()).href);

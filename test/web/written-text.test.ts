@@ -23,10 +23,22 @@ describe("a text in a face for code", () => {
   );
 
   it.each([
+    "for (let i = 0; i < 3; i++) f(i);",
+    "def f(x):\n    return g(x) + 1\n",
+    'print(x)\nprint("y")\nprint(z[0])',
+    "int *p = *q; *p = (int)(a * b * c);",
+  ])("is one like %j", (text) => {
+    expect(looksLikeCode(text)).toBe(true);
+  });
+
+  it.each([
     "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak.\n\nFirst Citizen:\nYou are all",
     "Call me Ishmael. Some years ago—never mind how long precisely—having little or no money in my purse (and nothing",
     "“What’s that for, my lad?” he asked; “it’s a quarter past eight!” – 3.5 % of them, I’d say; it’s e.g. 12,000 & more.",
     "Die Würde des Menschen ist unantastbar. Sie zu achten und zu schützen ist Verpflichtung aller staatlichen Gewalt.",
+    "1. Danube (Europäe)\n2. Nile (Nordia)\n3. Rhône (Rhône)",
+    "# Rivers\n\n- **Danube** (Germany)\n* The *Rhine*, see [its source](https://example.org/rhine)\n\n> with `ls -l`",
+    "HAMLET. [Aside] A little more than kin, and less than kind. [Exit]",
     "x = 1",
     "",
   ])("is none like %j", (text) => {

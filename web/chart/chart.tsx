@@ -50,6 +50,8 @@ export interface ChartProps {
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
+  /** What the readings are while there is no cursor. Default: "latest", or "recent median" if curves name their own. */
+  readonly latestWords?: string;
   /** Words in place of curves without values. */
   readonly empty?: string;
   /** Notes that explain the curves. The notes are shown below the chart and are part of saved files. */
@@ -120,6 +122,7 @@ export const Chart = (props: ChartProps) => {
     height,
     link,
     format,
+    latestWords,
     empty = "No values yet",
     notes = [],
   } = props;
@@ -195,7 +198,8 @@ export const Chart = (props: ChartProps) => {
     mostInKey,
   );
   const isSmall = height < 200;
-  const latest = reading.values.some(({ curve }) => curve.latest !== undefined) ? "recent median" : "latest";
+  const latest =
+    latestWords ?? (reading.values.some(({ curve }) => curve.latest !== undefined) ? "recent median" : "latest");
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
   const named = reading.at === null ? latest : `${xLabel} ${xAxis.text(reading.at)}`;

@@ -29,7 +29,7 @@ export interface Curve {
    * cursor and the saved files contain the values themselves.
    */
   readonly medians?: Points | undefined;
-  /** Reading without a cursor, for a noisy curve: the median of the last values. Default: the last value. */
+  /** Reading without a cursor, for a noisy curve: the median or the mean of the last values. Default: the last value. */
   readonly latest?: number | undefined;
 }
 

@@ -66,6 +66,9 @@ const tablesOf = (drawn: readonly DrawnCurve[]): uPlot.AlignedData =>
 /** A line with one point is invisible, so it gets a dot. */
 const hasDots = ({ curve, line }: DrawnCurve): boolean => curve.style.marks || line.x.length < 3;
 
+/** Curves have fractional coordinates. Rounded to whole pixels, a smooth curve would have steps. */
+const fractional = { pxAlign: 0 } as const;
+
 const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series[]; readonly bands: uPlot.Band[] } => {
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
@@ -74,7 +77,7 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
     const { color, dash, width } = curve.style;
     const stroke = css(color);
     if (band !== undefined) {
-      const edge: uPlot.Series = { width: 0, spanGaps: true, points: { show: false } };
+      const edge: uPlot.Series = { ...fractional, width: 0, spanGaps: true, points: { show: false } };
       series.push(edge, edge);
       bands.push({
         series: [series.length - 2, series.length - 1],
@@ -84,7 +87,7 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
     const points = hasDots(one)
       ? { show: true, size: width === 0 ? 9 : 5, fill: stroke, stroke, width: 0 }
       : { show: false };
-    series.push({ stroke, width, dash: [...dash], spanGaps: true, points });
+    series.push({ ...fractional, stroke, width, dash: [...dash], spanGaps: true, points });
   }
   return { series, bands };
 };

@@ -56,18 +56,28 @@ const Toolbar = () => (
   </div>
 );
 
-const Models = () => (
-  <div class={isDouble() ? "chat-models double" : "chat-models"}>
-    <Choice side="left" label={isDouble() ? "First model" : "Model"} />
-    {isDouble() && <Choice side="right" label="Second model" />}
+const Panel = () => (
+  <div class="chat-side">
+    <div class={isDouble() ? "chat-models double" : "chat-models"}>
+      <Choice side="left" label={isDouble() ? "First model" : "Model"} />
+      {isDouble() && <Choice side="right" label="Second model" />}
+    </div>
+    <div class="chat-settings">
+      <SystemPrompt />
+      <SettingsForm />
+      <Toolbar />
+    </div>
   </div>
 );
 
-const Settings = () => (
-  <div class="chat-settings">
-    <SystemPrompt />
-    <SettingsForm />
-    <Toolbar />
+const Talk = () => (
+  <div class="chat-talk">
+    <div class={isDouble() ? "columns double" : "columns"}>
+      {sidesShown().map((side) => (
+        <Column key={side} side={side} />
+      ))}
+    </div>
+    <Composer canSend={canSend()} onSend={start} />
   </div>
 );
 
@@ -95,25 +105,21 @@ export const ChatView = () => {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
     <section class="chat" onKeyDown={onMainAction(start)}>
-      <h1>Chat</h1>
-      {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
-      {gone.value.length > 0 && (
-        <Notice tone="plain">
-          There is no model {gone.value.map((key) => `“${modelName(key)}”`).join(" and no ")} any more.
-        </Notice>
-      )}
+      <div class="chat-top">
+        <h1>Chat</h1>
+        {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
+        {gone.value.length > 0 && (
+          <Notice tone="plain">
+            There is no model {gone.value.map((key) => `“${modelName(key)}”`).join(" and no ")} any more.
+          </Notice>
+        )}
+      </div>
       {isWithoutChat ? (
         <NoChat hasModels={known.length > 0} />
       ) : (
         <>
-          <Models />
-          <div class={isDouble() ? "columns double" : "columns"}>
-            {sidesShown().map((side) => (
-              <Column key={side} side={side} />
-            ))}
-          </div>
-          <Composer canSend={canSend()} onSend={start} />
-          <Settings />
+          <Panel />
+          <Talk />
         </>
       )}
     </section>

@@ -10,17 +10,13 @@ import { AnswerMessage, SaidMessage } from "./message.tsx";
 import { hasNoTemplate } from "./model-facts.ts";
 import { playgroundOf } from "./no-chat.tsx";
 import { settings } from "./settings.ts";
+import { shortened } from "./shortened.ts";
 import { sizeOf } from "./sizes.ts";
 import { answer, underWay } from "./talk/asking.ts";
 import { beginNew, clear, earlierIn, open, shownIn } from "./talk/conversations.ts";
 import { type Conversation, openAiMessages, pathOf, textOf } from "./talk/tree.ts";
 
-const mostInName = 60;
-const nameOf = ({ messages }: Conversation): string => {
-  const [first] = messages;
-  const words = [...(first === undefined ? "" : textOf(first)).replace(/\s+/gu, " ").trim()];
-  return words.length <= mostInName ? words.join("") : `${words.slice(0, mostInName).join("").trimEnd()}…`;
-};
+const nameOf = ({ messages: [first] }: Conversation): string => shortened(first === undefined ? "" : textOf(first));
 
 const jsonOf = (conversation: Conversation): string =>
   `${JSON.stringify({ messages: openAiMessages(settings.value.system, pathOf(conversation)) }, null, 2)}\n`;

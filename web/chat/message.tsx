@@ -1,11 +1,11 @@
 /** One message and its actions. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { isSendKey, messageBoxId } from "./draft.ts";
+import { partsOf } from "./fences.ts";
 import { settings, showsTokens } from "./settings.ts";
 import { answer as askAgain, goOn, sayInstead, underWay } from "./talk/asking.ts";
 import { turnTo } from "./talk/conversations.ts";
@@ -210,18 +210,21 @@ const AnswerFoot = ({ conversation, message, isLast }: AnswerProps) => {
 export const AnswerMessage = (props: AnswerProps) => {
   const { conversation, message, isLast } = props;
   const { tokens, state, note, leftOut } = message;
-  const text = textOf(message);
   const isWriting = state === "writing";
   return (
     <li class="message answer">
       <span class="hidden-text">The model:</span>
       {isLast && leftOut > 0 && <p class="left-out soft">{leftOutWords(leftOut)}</p>}
       {(tokens.length > 0 || isWriting) && (
-        <div class={`answer-text ${writtenClass(text)}`} dir="auto" aria-busy={isWriting}>
+        <div class="answer-text written" dir="auto" aria-busy={isWriting}>
           {showsTokens.value ? (
             <TokenAnswer key={message.id} name={`token-${conversation.id}-${message.id}`} tokens={tokens} />
           ) : (
-            text
+            partsOf(textOf(message)).map(({ isCode, text }, at) => (
+              <span key={at} class={isCode ? "answer-code" : undefined}>
+                {text}
+              </span>
+            ))
           )}
           {isWriting && <span class="caret" aria-hidden="true" />}
         </div>

@@ -7,8 +7,7 @@ import { temperatureControl, topKControl, topPControl } from "../models/sampling
 import { Sliders } from "../parts/sliders.tsx";
 import { api, getJson } from "../server/request.ts";
 import { change, settings } from "./settings.ts";
-
-const mostShown = 60;
+import { shortened } from "./shortened.ts";
 
 /** System messages that the models' templates add, by the model's key. Null: unknown. */
 const added = signal<ReadonlyMap<string, string | null>>(new Map());
@@ -18,8 +17,6 @@ const findAdded = async (key: string): Promise<void> => {
   const answer = await getJson<SystemAnswer>(`${api}/models/system?${new URLSearchParams({ model: key })}`);
   if (answer.kind === "ok") added.value = new Map([...added.value, [key, answer.value.added]]);
 };
-
-const shortened = (text: string): string => [...text].slice(0, mostShown).join("");
 
 /** What applies while the user has no system prompt. */
 const defaultWords = (template: string | null | undefined): string => {

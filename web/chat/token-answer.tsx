@@ -6,8 +6,9 @@ import { Candidates } from "../tokens/candidates.tsx";
 import { form } from "../tokens/legend.tsx";
 import { visible } from "../tokens/surprise.ts";
 import { TokenText } from "../tokens/token-text.tsx";
-import { candidateWords } from "../tokens/token-words.ts";
+import { candidateWords, plainText } from "../tokens/token-words.ts";
 import type { WrittenToken } from "../tokens/written-token.ts";
+import { piecesInCode } from "./fences.ts";
 
 export interface TokenAnswerProps {
   /** Prefix of the ids of this answer's tokens, unique on the page. */
@@ -58,6 +59,7 @@ export const TokenAnswer = ({ name, tokens }: TokenAnswerProps) => {
           spoken.value = token === undefined ? "" : spokenCandidates(token);
         }}
         isPassing
+        inCode={piecesInCode(tokens.map(plainText))}
       />
       <span class="hidden-text" role="status">
         {spoken.value}

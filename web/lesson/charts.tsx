@@ -12,8 +12,10 @@ export const guessStyle: CurveStyle = { color: "--series-3", dash: [2, 3], width
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 const twoDigits = (value: number): string => value.toFixed(2);
 
-const lossCurve = (key: string, label: string, style: CurveStyle, losses: readonly number[]): Curve => ({
-  ...{ key, label, style, length: losses.length, ...plain },
+const lossCurve = (label: string, style: CurveStyle, losses: readonly number[], latest: number): Curve => ({
+  ...{ key: label, label, style, length: losses.length, ...plain },
+  // Without a value, the key has a dash.
+  latest: losses.length === 0 ? undefined : latest,
   x: losses.map((_, i) => i + 1),
   y: Float64Array.from(losses),
 });
@@ -25,9 +27,11 @@ export interface LossChartProps {
   readonly learners: readonly string[];
   readonly vocabSize: number;
   readonly steps: number;
+  /** Loss that the text of the page names. The key of the chart shows the same value while there is no cursor. */
+  readonly shownLoss: (losses: readonly number[]) => number;
 }
 
-export const LossChart = ({ record, name, learners, vocabSize, steps }: LossChartProps) => {
+export const LossChart = ({ record, name, learners, vocabSize, steps, shownLoss }: LossChartProps) => {
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const curves = useComputed((): readonly Curve[] => {
     void record.version.value;
@@ -43,9 +47,10 @@ export const LossChart = ({ record, name, learners, vocabSize, steps }: LossChar
       y: Float64Array.from(measured, ({ loss }) => loss),
     };
     const isSingle = learners.length === 1;
-    const own = learners.map((label, i) =>
-      lossCurve(label, label, isSingle ? trainingStyle : comparedStyle(i, false), record.losses[i] ?? []),
-    );
+    const own = learners.map((label, i) => {
+      const losses = record.losses[i] ?? [];
+      return lossCurve(label, isSingle ? trainingStyle : comparedStyle(i, false), losses, shownLoss(losses));
+    });
     return [...own, ...(isSingle ? [heldOut] : []), guess];
   });
   return (
@@ -61,6 +66,7 @@ export const LossChart = ({ record, name, learners, vocabSize, steps }: LossChar
       height={260}
       link={link}
       format={twoDigits}
+      latestWords="recent mean"
     />
   );
 };

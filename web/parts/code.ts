@@ -15,10 +15,22 @@ const mostInProse = 0.045;
 /** Characters that are common in code and rare in prose. Also indentation, and closing quotes as in JSON. */
 const signs = /[{}[\]()<>=;_/\\|&*+$#@~^`]|^(?: {2,}|\t+)(?=\S)|["'](?=[:,)\]}])/gmu;
 
+/**
+ * Prose with the same characters: marks at the beginning of a line of Markdown, emphasis, links and `code`, and words in
+ * brackets. Brackets directly after a name are a call or an index.
+ */
+const inProse = [
+  /^[ \t]*(?:[-*+]|#{1,6}|>+|\d+[.)])[ \t]+/gmu,
+  /(\*\*|__|\*|_)(?=\S)(?:(?!\1).)+?(?<=\S)\1(?!\w)/gu,
+  /\[[^\]\n]*\]\([^)\n]*\)|`+[^`\n]+`+/gu,
+  /(?<![\w)\]])(?:\([^()\n]+\)|\[[^[\]\n]+\])(?![\w([{;:])/gu,
+];
+
 export const looksLikeCode = (text: string): boolean => {
   const beginning = text.slice(0, decisive);
   const { length } = beginning.replace(/\s+/gu, "");
-  return length >= least && (beginning.match(signs)?.length ?? 0) > mostInProse * length;
+  const rest = inProse.reduce((left, prose) => left.replace(prose, ""), beginning);
+  return length >= least && (rest.match(signs)?.length ?? 0) > mostInProse * length;
 };
 
 /** CSS class for an element that shows a written text. */

@@ -1,4 +1,4 @@
-/** Column with a model, its settings, its text, and the branches of the text. */
+/** Column with a text and its branches. With two columns, also with the model of the column and its settings. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { isDouble, modelOf, type Side, sidesShown } from "../models/columns.ts";
@@ -8,8 +8,8 @@ import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Candidates } from "../tokens/candidates.tsx";
-import { form } from "../tokens/legend.tsx";
-import { TokenText } from "../tokens/token-text.tsx";
+import { form, Legend } from "../tokens/legend.tsx";
+import { type Form, TokenText } from "../tokens/token-text.tsx";
 import { beginningOf, plainText, spokenToken } from "../tokens/token-words.ts";
 import { LookInside } from "./look-inside.tsx";
 import { SamplingControls } from "./sampling.tsx";
@@ -82,7 +82,12 @@ const Branches = ({ side }: { readonly side: Side }) => {
 
 const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plainText).join("");
 
-const sides: readonly Side[] = ["left", "right"];
+/** How the chosen display shows probabilities. */
+const formWords: Readonly<Record<Form, string>> = {
+  shade: "Less probable tokens have a stronger shade.",
+  underline: "Less probable tokens have a heavier underline.",
+  numbers: "Each token stands above its surprise, in bits.",
+};
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
@@ -93,16 +98,19 @@ const meanwhile = ({ paused, sharedWith }: Writing): string => {
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
-  // If there are two columns, one column writes before the other. So the hint is below both columns from the beginning.
-  const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
+  const hasTokens = writing !== undefined && writing.tokens.length > 0;
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);
   const at = selected.value;
   const token = at === null ? undefined : writing?.tokens[at];
   return (
     <section class="column" aria-label={label}>
-      <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} />
-      <SamplingControls side={side} />
+      {isDouble() && (
+        <>
+          <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} />
+          <SamplingControls side={side} />
+        </>
+      )}
       <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
         <div class="written-box" aria-busy={writing?.state === "writing"}>
           {writing !== undefined && isRefused(writing) ? (
@@ -117,7 +125,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
               )}
             </Notice>
           ) : writing === undefined ? (
-            <p class="soft">The model’s text appears here. Less probable tokens have a darker shade.</p>
+            <p class="soft text-to-come">The model’s text appears here. {formWords[form.value]}</p>
           ) : (
             <div class={writtenClass(textOf(writing))} dir="auto">
               <span class="prompt">{writing.prompt}</span>
@@ -148,6 +156,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
             </span>
           )}
         </p>
+        {!isDouble() && <Legend />}
         <div class="inspector">
           {!hasTokens ? null : writing === undefined || token === undefined || at === null ? (
             <p class="soft">

@@ -1,8 +1,6 @@
-/**
- * Choice of the form of a text, with the field and the error of this form. Also contains the choice to guess tokens.
- */
+/** Choice of the form of a text, with the field and the error of this form. */
 
-import { NarrowFold } from "../parts/narrow-fold.tsx";
+import { Fold } from "./fold.tsx";
 import { change, formText, formWrong, settings } from "./settings.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
 
@@ -40,37 +38,40 @@ const FormText = () => {
 };
 
 export const FormField = () => {
-  const { form, guesses } = settings.value;
+  const { form } = settings.value;
   return (
-    <NarrowFold name="Form" values={formChoices.find(({ kind }) => kind === form)?.label ?? ""}>
-      <div class="row form-row">
-        <div class="field inline">
-          <label for="form-kind">Form</label>
-          <select
-            id="form-kind"
-            value={form}
-            onChange={({ currentTarget }) => change({ form: currentTarget.value as FormKind })}
-          >
-            {formChoices.map(({ kind, label }) => (
-              <option key={kind} value={kind}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </div>
-        <label
-          class="check"
-          title="If the last words also occur earlier in the text, the words after the earlier occurrence are the guess. The model checks the guess in one pass. Writing can be faster, and the written text stays the same."
+    // The field of a form, and its error, must be in view.
+    <Fold name="Form" values={formChoices.find(({ kind }) => kind === form)?.label ?? ""} opens={form !== "any"}>
+      <div class="field">
+        <select
+          aria-label="Form"
+          value={form}
+          onChange={({ currentTarget }) => change({ form: currentTarget.value as FormKind })}
         >
-          <input
-            type="checkbox"
-            checked={guesses}
-            onChange={({ currentTarget }) => change({ guesses: currentTarget.checked })}
-          />
-          Guess repeated words
-        </label>
+          {formChoices.map(({ kind, label }) => (
+            <option key={kind} value={kind}>
+              {label}
+            </option>
+          ))}
+        </select>
       </div>
       <FormText />
-    </NarrowFold>
+    </Fold>
   );
 };
+
+export const GuessChoice = () => (
+  <label
+    class="check"
+    title="If the last words stand earlier in the text, the words after them are the guess. The model checks it in one pass. The text stays the same."
+  >
+    <input
+      type="checkbox"
+      checked={settings.value.guesses}
+      onChange={({ currentTarget }) => change({ guesses: currentTarget.checked })}
+    />
+    <span>
+      Guess repeated words <span class="soft">to write faster</span>
+    </span>
+  </label>
+);

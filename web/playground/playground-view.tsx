@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { isDouble, modelOf, sidesShown, takeRun } from "../models/columns.ts";
+import { ModelChoice } from "../models/model-choice.tsx";
 import { isGone, modelName } from "../models/model-names.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -11,7 +12,8 @@ import { address, setQuery } from "../shell/address.ts";
 import { Legend } from "../tokens/legend.tsx";
 import { Column } from "./column.tsx";
 import { beginDouble, endDouble } from "./double.ts";
-import { FormField } from "./form-field.tsx";
+import { FormField, GuessChoice } from "./form-field.tsx";
+import { SamplingControls } from "./sampling.tsx";
 import { Score } from "./score.tsx";
 import { change, chooseModel, followAddress, isFormReady, lastModels, settings, type Tab, tabOf } from "./settings.ts";
 import { forgetAll, needsPrompt, underWay, write, writings } from "./writing.ts";
@@ -50,30 +52,56 @@ const start = (): void => {
   if (isReady()) void write(sidesShown());
 };
 
-const PromptForm = () => {
-  const { prompt, seed, maxNewTokens } = settings.value;
+const Prompt = () => {
   const writing = underWay.value !== undefined;
   return (
-    <form
-      class="prompt-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        start();
-      }}
-    >
+    <div class="prompt-side">
+      {!isDouble() && (
+        <ModelChoice label="Model" value={modelOf("left")} onChoose={(key) => chooseModel("left", key)} />
+      )}
       <label class="field">
         Prompt
         <textarea
           rows={3}
           spellcheck={false}
           placeholder="The beginning of a text"
-          value={prompt}
+          value={settings.value.prompt}
           onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
         />
       </label>
       {lacksPrompt() && <p class="soft about">This model needs a prompt: it continues a text.</p>}
-      <FormField />
-      <div class="row prompt-row">
+      <div class="row">
+        {writing ? (
+          <button type="button" class="write" onClick={() => underWay.value?.abort()}>
+            Stop
+          </button>
+        ) : (
+          <button
+            type="submit"
+            class="primary write"
+            disabled={!isReady()}
+            title={mainActionTitle}
+            aria-keyshortcuts={mainActionKeys}
+          >
+            Write
+          </button>
+        )}
+        {writings.value.length > 0 && !writing && (
+          <button type="button" class="quiet" onClick={forgetAll}>
+            Clear texts
+          </button>
+        )}
+      </div>
+    </div>
+  );
+};
+
+/** Settings of all columns. With one column, also the settings of this column. */
+const WritingSettings = () => {
+  const { seed, maxNewTokens } = settings.value;
+  return (
+    <div class="writing-settings">
+      <div class="row">
         <label class="field inline">
           Tokens
           <input
@@ -99,29 +127,21 @@ const PromptForm = () => {
             onInput={({ currentTarget }) => change({ seed: Math.max(0, Math.floor(Number(currentTarget.value)) || 0) })}
           />
         </label>
-        <span class="grow" />
-        {writings.value.length > 0 && !writing && (
-          <button type="button" class="quiet" onClick={forgetAll}>
-            Clear texts
-          </button>
-        )}
-        {writing ? (
-          <button type="button" onClick={() => underWay.value?.abort()}>
-            Stop
-          </button>
-        ) : (
-          <button
-            type="submit"
-            class="primary"
-            disabled={!isReady()}
-            title={mainActionTitle}
-            aria-keyshortcuts={mainActionKeys}
-          >
-            Write
-          </button>
-        )}
       </div>
-    </form>
+      {!isDouble() && <SamplingControls side="left" />}
+      <FormField />
+      <div class="writing-choices">
+        <GuessChoice />
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={isDouble()}
+            onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
+          />
+          Side by side
+        </label>
+      </div>
+    </div>
   );
 };
 
@@ -133,21 +153,19 @@ const tabs = [
 const Writing = () => (
   // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
   <div class="writing" onKeyDown={onMainAction(start)}>
-    <PromptForm />
-    <div class="toolbar">
-      <Legend />
-      <span class="grow" />
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={isDouble()}
-          onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
-        />
-        Side by side
-      </label>
-    </div>
+    <form
+      class="prompt-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        start();
+      }}
+    >
+      <Prompt />
+      <WritingSettings />
+    </form>
+    {isDouble() && <Legend />}
     <div class={isDouble() ? "columns double" : "columns"}>
-      <Column side="left" label={isDouble() ? "First model" : "Model"} />
+      <Column side="left" label={isDouble() ? "First model" : "Text"} />
       {isDouble() && <Column side="right" label="Second model" />}
     </div>
   </div>

@@ -1,7 +1,8 @@
 import type { Side } from "../models/columns.ts";
 import { minPControl, temperatureControl, topKControl, topPControl } from "../models/sampling-controls.ts";
-import { NarrowFold } from "../parts/narrow-fold.tsx";
 import { Sliders } from "../parts/sliders.tsx";
+import { Fold } from "./fold.tsx";
+import { samplingWords } from "./sampling-words.ts";
 import { change, settings } from "./settings.ts";
 
 const controls = [temperatureControl, topKControl, topPControl, minPControl];
@@ -9,7 +10,7 @@ const controls = [temperatureControl, topKControl, topPControl, minPControl];
 export const SamplingControls = ({ side }: { readonly side: Side }) => {
   const now = settings.value[side];
   return (
-    <NarrowFold name="Sampling" values={controls.map(({ key, label }) => `${label} ${now[key]}`).join(", ")}>
+    <Fold name="Sampling" values={samplingWords(now)}>
       <div class="sampling">
         <Sliders
           controls={controls}
@@ -17,6 +18,6 @@ export const SamplingControls = ({ side }: { readonly side: Side }) => {
           onChange={(key, value) => change({ [side]: { ...now, [key]: value } })}
         />
       </div>
-    </NarrowFold>
+    </Fold>
   );
 };

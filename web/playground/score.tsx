@@ -5,7 +5,7 @@ import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";
 import { modelOf } from "../models/columns.ts";
 import { ModelChoice } from "../models/model-choice.tsx";
 import { writtenClass } from "../parts/code.ts";
-import { count, loss } from "../parts/format.ts";
+import { count } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, postJson } from "../server/request.ts";
@@ -16,9 +16,16 @@ import { visible } from "../tokens/surprise.ts";
 import { type ShownToken, TokenText } from "../tokens/token-text.tsx";
 import { candidatesShown } from "../tokens/written-token.ts";
 import { LookInside } from "./look-inside.tsx";
+import { figuresOf } from "./score-figures.ts";
 import { change, chooseModel, settings } from "./settings.ts";
 
-const scored = signal<ScoreAnswer | undefined>(readKept<ScoreAnswer>("scored"));
+/** A tab may keep an answer of an earlier version, which does not say what was predicted. */
+const keptAnswer = (): ScoreAnswer | undefined => {
+  const kept = readKept<Partial<ScoreAnswer>>("scored");
+  return kept?.predicted === undefined ? undefined : (kept as ScoreAnswer);
+};
+
+const scored = signal<ScoreAnswer | undefined>(keptAnswer());
 
 const shownToken = ({ id, text, logProb, candidates }: ScoreAnswer["tokens"][number]): ShownToken => ({
   id,
@@ -28,27 +35,21 @@ const shownToken = ({ id, text, logProb, candidates }: ScoreAnswer["tokens"][num
   candidates,
 });
 
-const Totals = ({
-  of: { tokens, total, natsPerToken, natsPerCharacter, bitsPerByte },
-}: {
-  readonly of: ScoreAnswer;
-}) => (
-  <div class="headline">
-    {(
-      [
-        ["Bits per byte", loss(bitsPerByte), "comparable across tokenizers"],
-        ["Nats per token", loss(natsPerToken), `${count(tokens.length)} tokens`],
-        ["Nats per character", loss(natsPerCharacter), "comparable across tokenizers"],
-        ["Total bits", count(-total / Math.LN2), "to encode the text with this model"],
-      ] as const
-    ).map(([label, value, note]) => (
-      <div class="figure" key={label}>
-        <span class="figure-label">{label}</span>
-        <span class="figure-value num">{value}</span>
-        <span class="figure-note num">{note}</span>
-      </div>
-    ))}
-  </div>
+const Totals = ({ of }: { readonly of: ScoreAnswer }) => (
+  <>
+    <div class="headline">
+      {figuresOf(of).map(({ label, value, note }) => (
+        <div class="figure" key={label}>
+          <span class="figure-label">{label}</span>
+          <span class="figure-value num">{value}</span>
+          <span class="figure-note num">{note}</span>
+        </div>
+      ))}
+    </div>
+    {of.predicted.tokens < of.tokens.length && (
+      <p class="soft about">No figure counts the first token: nothing is before it, so nothing predicts it.</p>
+    )}
+  </>
 );
 
 const Characters = ({ of }: { readonly of: readonly string[] }) => (

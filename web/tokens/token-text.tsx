@@ -27,6 +27,7 @@ interface TokenProps {
   readonly id: string;
   readonly form: Form;
   readonly isSelected: boolean;
+  readonly isCode: boolean;
 }
 
 const spoken = (token: ShownToken): string =>
@@ -41,7 +42,7 @@ const ownText = (token: ShownToken, isCell: boolean): ComponentChildren => {
   return isCell ? <span class="token-cell">{visible(token.text)}</span> : inLine(token.text);
 };
 
-const Token = memo(({ token, index, id, form, isSelected }: TokenProps) => {
+const Token = memo(({ token, index, id, form, isSelected, isCode }: TokenProps) => {
   const { text, probability, isChosen } = token;
   const level = probability === undefined ? "none" : String(levelOf(probability));
   const isCell = form === "numbers";
@@ -53,7 +54,7 @@ const Token = memo(({ token, index, id, form, isSelected }: TokenProps) => {
         tabIndex={-1}
         aria-selected={isSelected}
         aria-label={spoken(token)}
-        class={`token ${form} level-${level}${isChosen ? " own" : ""}`}
+        class={`token ${form} level-${level}${isChosen ? " own" : ""}${isCode ? " in-code" : ""}`}
         data-index={index}
       >
         {ownText(token, isCell)}
@@ -76,11 +77,22 @@ export interface TokenTextProps {
   readonly onOpen: () => void;
   /** Whether a selection ends when the pointer or the focus leaves. A clicked token stays selected. Default: false. */
   readonly isPassing?: boolean;
+  /** For each token, whether it is part of code in a text of prose. Default: no token is. */
+  readonly inCode?: readonly boolean[];
 }
 
 const moves: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 };
 
-export const TokenText = ({ name, label, tokens, form, selected, onOpen, isPassing = false }: TokenTextProps) => {
+export const TokenText = ({
+  name,
+  label,
+  tokens,
+  form,
+  selected,
+  onOpen,
+  isPassing = false,
+  inCode = [],
+}: TokenTextProps) => {
   const box = useRef<HTMLSpanElement>(null);
   const at = selected.value;
   const idOf = (index: number): string => `${name}-${index}`;
@@ -149,7 +161,15 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen, isPassi
       }}
     >
       {tokens.map((token, index) => (
-        <Token key={index} token={token} index={index} id={idOf(index)} form={form} isSelected={index === at} />
+        <Token
+          key={index}
+          token={token}
+          index={index}
+          id={idOf(index)}
+          form={form}
+          isSelected={index === at}
+          isCode={inCode[index] === true}
+        />
       ))}
     </span>
   );

@@ -384,6 +384,8 @@ export interface ScoreAnswer {
     readonly logProb: number | null;
     readonly candidates?: readonly Candidate[];
   }[];
+  /** Part of the text that the model predicts, and that all sums and means are over: without the first token. */
+  readonly predicted: { readonly tokens: number; readonly characters: number; readonly bytes: number };
   /** Sum of the log-probabilities, in nats. */
   readonly total: number;
   readonly natsPerToken: number;

@@ -132,6 +132,7 @@ export const scoreText = async (
     const { characters, bytes } = measureTokens(ids, model.tokenizer);
     return {
       tokens,
+      predicted: { tokens: tokens.filter(({ logProb }) => logProb !== null).length, characters, bytes },
       total,
       natsPerToken: -mean,
       natsPerCharacter: -total / characters,

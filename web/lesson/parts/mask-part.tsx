@@ -178,6 +178,7 @@ const Race = ({ opened }: { readonly opened: Opened }) => {
         learners={learners}
         vocabSize={opened.vocabSize}
         steps={opened.steps}
+        shownLoss={recentLoss}
       />
       <h2>What they write</h2>
       <LessonSamples record={record} learners={learners} />

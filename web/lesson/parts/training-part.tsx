@@ -60,6 +60,7 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
         learners={["training"]}
         vocabSize={opened.vocabSize}
         steps={opened.steps}
+        shownLoss={trainingLoss}
       />
       <p class="remark" role="status">
         {standing !== undefined
