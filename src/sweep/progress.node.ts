@@ -8,11 +8,13 @@ import { readDerived, readJsonIfThere, sweepNames, writeJson } from "./folder.no
 import { runName, type Sweep } from "./open.node.ts";
 import { isEnding, isSweepResult, type SweepResult } from "./result.ts";
 import type { Ending } from "./schedule.ts";
-import { parseSweep, type StopRule, seedsOf, settingsOf, stopOf } from "./sweep-config.ts";
+import { parseSweep, type SettingPart, type StopRule, seedsOf, settingsOf, stopOf } from "./sweep-config.ts";
 
 /** A setting of a sweep that may still run. */
 export interface SettingProgress {
   readonly name: string;
+  /** The parts of its name: its own name and the values of varied fields. */
+  readonly parts: readonly SettingPart[];
   /** Steps of each of its runs; null if the sweep has not planned them yet. */
   readonly steps: number | null;
   /** How it ended early; null if it did not end early so far. */
@@ -79,11 +81,11 @@ export const readSweepProgress = async (path: string): Promise<SweepProgress | u
   const isComplete = isSweepResult(result, wanted.length);
   return {
     ...{ seeds, stop: stopOf(parsed).kind },
-    settings: wanted.map(({ name }, i) => {
+    settings: wanted.map(({ name, parts }, i) => {
       const { steps, ending } = knownOf(Array.isArray(settings) ? settings[i] : undefined);
       const done = isComplete ? result.settings[i] : undefined;
       return {
-        name,
+        ...{ name, parts },
         steps: steps ?? (done === undefined ? null : done.plannedSteps / seeds.length),
         ending: done?.ending ?? ending,
         runs: seeds.map((seed) => runName(i, seed)),

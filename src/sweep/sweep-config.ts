@@ -130,10 +130,19 @@ export const sweepSchema = z.strictObject({
 
 export type ParsedSweep = z.output<typeof sweepSchema>;
 
+/** A part of a setting's name. */
+export interface SettingPart {
+  /** Shortest distinct name of a varied field. Null: the part is the setting's own name. */
+  readonly field: string | null;
+  /** Value of the field as text, or the setting's own name. */
+  readonly value: string;
+}
+
 /** A setting of the sweep. */
 export interface SweepSetting {
   /** Name in tables: the setting's own name and the values of varied fields. */
   readonly name: string;
+  readonly parts: readonly SettingPart[];
   /** Fields of the setting, which replace the preset's fields. */
   readonly config: PartialConfig<RunConfig>;
 }
@@ -191,10 +200,14 @@ const shortNames = (names: readonly string[]): ReadonlyMap<string, string> => {
   );
 };
 
+type Combination = Omit<SweepSetting, "name">;
+
 /** All combinations of the varied values. The values of the first field change most slowly. */
-const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): readonly SweepSetting[] => {
+const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): readonly Combination[] => {
   const short = shortNames(Object.keys(vary));
-  let all: readonly { readonly parts: readonly string[]; readonly config: unknown }[] = [{ parts: [], config: {} }];
+  let all: readonly { readonly parts: readonly SettingPart[]; readonly config: unknown }[] = [
+    { parts: [], config: {} },
+  ];
   for (const [name, given] of Object.entries(vary)) {
     const { path } = fieldOf(where, name);
     const values = valuesOf(`${where}: vary.${name}`, given);
@@ -207,12 +220,12 @@ const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): re
     }
     all = all.flatMap(({ parts, config }) =>
       values.map((value) => ({
-        parts: [...parts, `${short.get(name)} ${String(value)}`],
+        parts: [...parts, { field: short.get(name) ?? name, value: String(value) }],
         config: merge(config, nested(path, value)),
       })),
     );
   }
-  return all.map(({ parts, config }) => ({ name: parts.join(", "), config: config as PartialConfig<RunConfig> }));
+  return all.map(({ parts, config }) => ({ parts, config: config as PartialConfig<RunConfig> }));
 };
 
 /** The seeds of a sweep. */
@@ -264,15 +277,20 @@ export const settingsOf = (sweep: ParsedSweep, where: string): readonly SweepSet
   const { tokenizer = {}, model = {}, train = {} } = sweep;
   const named = sweep.settings ?? [{}];
   const varied = combinations(where, sweep.vary ?? {});
-  const settings = named.flatMap(({ name, ...own }, i) =>
-    varied.map((one) => ({
-      name: [name ?? (named.length > 1 ? `setting ${i + 1}` : ""), one.name].filter((part) => part !== "").join(", "),
-      config: [own, one.config].reduce(merge as (a: unknown, b: unknown) => unknown, {
-        tokenizer,
-        model,
-        train,
-      }) as PartialConfig<RunConfig>,
-    })),
+  const settings = named.flatMap(({ name: given, ...own }, i) =>
+    varied.map((one): SweepSetting => {
+      const name = given ?? (named.length > 1 ? `setting ${i + 1}` : "");
+      const parts = [...(name === "" ? [] : [{ field: null, value: name }]), ...one.parts];
+      return {
+        name: parts.map(({ field, value }) => (field === null ? value : `${field} ${value}`)).join(", "),
+        parts,
+        config: [own, one.config].reduce(merge as (a: unknown, b: unknown) => unknown, {
+          tokenizer,
+          model,
+          train,
+        }) as PartialConfig<RunConfig>,
+      };
+    }),
   );
   if (settings.length >= 2 && settings.length <= mostSettings) return settings;
   throw new ConfigError({

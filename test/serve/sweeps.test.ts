@@ -48,8 +48,8 @@ test("a sweep that has not ended is listed with its settings, and its runs with 
   expect(sweeps).toEqual([
     {
       ...{ name: "rates", isRunning: false, seeds: [1, 2], stop: "race", phase: 2, result: null, command: null },
-      settings: [1e-5, 0.02].map((rate, i) => ({
-        ...{ name: `learningRate ${rate === 0.02 ? "0.02" : "0.00001"}`, steps: 6, ending: null },
+      settings: ["0.00001", "0.02"].map((value, i) => ({
+        ...{ name: `learningRate ${value}`, parts: [{ field: "learningRate", value }], steps: 6, ending: null },
         runs: [1, 2].map((seed) => `rates:0${i + 1}-seed${seed}`),
       })),
     },

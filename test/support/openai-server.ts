@@ -9,7 +9,7 @@ import { servedSources } from "#foretoken/cli/model/served-sources.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
-import { type OpenAiServer, type ServerOptions, startServer } from "#foretoken/serve/openai/start.js";
+import { type OpenAiServer, type ServerOptions, type ServerState, startServer } from "#foretoken/serve/openai/start.js";
 import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { chatTokenizer, writeChatModel } from "./chats.ts";
@@ -69,6 +69,8 @@ export interface TestServer {
   readonly told: readonly string[];
   /** Sum of the values of a metric in /metrics. */
   readonly metric: (name: string) => Promise<number>;
+  /** State of the server, for the studio's page. */
+  readonly state: () => Promise<ServerState>;
   /** Resolves when the server generates a text. */
   readonly untilRunning: () => Promise<void>;
   /** Resolves when the server neither generates a text nor has one in its queue. */
@@ -128,7 +130,7 @@ export const openServer = async (
     return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   };
   return {
-    ...{ url: () => url, send, metric, told, close: (graceMs) => server.close(graceMs) },
+    ...{ url: () => url, send, metric, told, state: () => server.state(), close: (graceMs) => server.close(graceMs) },
     get: async (path, headers = {}) =>
       answerOf(await fetch(`${url}${path}`, { headers: { ...authorized, ...headers } })),
     post: async (path, body, headers = {}) => answerOf(await send(path, body, { headers })),
@@ -181,6 +183,7 @@ export const useServer = (
       return here().told;
     },
     metric: (name) => here().metric(name),
+    state: () => here().state(),
     untilRunning: () => here().untilRunning(),
     untilIdle: () => here().untilIdle(),
     close: (graceMs) => here().close(graceMs),

@@ -34,6 +34,10 @@ describe("settings", () => {
     expect(found.map(({ name }) => name)).toEqual([
       ...["constant, batchSize 8", "constant, batchSize 16", "setting 2, batchSize 8", "setting 2, batchSize 16"],
     ]);
+    expect(found[2]?.parts).toEqual([
+      { field: null, value: "setting 2" },
+      { field: "batchSize", value: "8" },
+    ]);
     expect(found[1]?.config).toEqual({
       ...{ tokenizer: {}, model: { nLayer: 3, nEmbd: 64 } },
       train: { steps: 50, schedule: { kind: "constant" }, batchSize: 16 },

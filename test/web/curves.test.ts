@@ -9,7 +9,15 @@ import {
   rangeOf,
   valueAt,
 } from "../../web/chart/curve.ts";
-import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
+import {
+  endOf,
+  fittingNames,
+  type LabelPlace,
+  moveOffLines,
+  placeLabels,
+  shortName,
+  shortNames,
+} from "../../web/chart/labels.ts";
 import { blockSize, createMedians } from "../../web/chart/medians.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { fileName } from "../../web/chart/save.ts";
@@ -453,6 +461,41 @@ describe("long names", () => {
     expect(short[3]).toBe("other");
   });
 
+  it("are never cut if they have shorter names, and all have the same kind of name", () => {
+    const named = (label: string, short: string, tag: string) => ({ label, shorter: { short, tag } });
+    const names = [named("1 learningRate 0.003", "1: 0.003", "1"), named("2 rate", "2: 0.0000012", "2")];
+    expect(fittingNames(names, 20, "tag")).toEqual(["1 learningRate 0.003", "2 rate"]);
+    expect(fittingNames(names, 12, "tag")).toEqual(["1: 0.003", "2: 0.0000012"]);
+    expect(fittingNames(names, 11, "tag")).toEqual(["1", "2"]);
+    expect(fittingNames(names, 11, "short")).toEqual(["1: 0.003", "2: 0.0000012"]);
+    expect(fittingNames([{ label: "letters-of-my-grandmother-0.001" }], 18, "tag")).toEqual(["letters-o…er-0.001"]);
+  });
+
+  it("of a sweep are values at the lines of a saved chart, and whole in its key", () => {
+    const settings = [1, 2].map((n) => ({
+      label: `${n} learningRate 0.00${n}, nLayer ${n}`,
+      shorter: { short: `${n}: 0.00${n} · ${n}`, tag: String(n) },
+    }));
+    const common = { title: "Loss", xLabel: "Steps", log: false, zoom: null, xAxis: stepAxis, notes: [] };
+    const saved = (names: readonly Pick<Curve, "label" | "shorter">[]): string =>
+      svgOf({
+        ...{ ...common, colorOf: () => "#123456", keyTitle: "learningRate · nLayer:" },
+        curves: names.map((one) => ({ ...curveOf(noise(30)), ...one })),
+      });
+    const svg = saved(settings);
+    for (const { label, shorter } of settings) {
+      expect(svg).toContain(`>${label}</text>`);
+      expect(svg).toContain(`>${shorter.short}</text>`);
+    }
+    expect(svg).not.toContain("…");
+    expect(svg).not.toContain("learningRate · nLayer:");
+    // A key without room for the names of many fields has a title for the values.
+    const long = saved(settings.map((one) => ({ ...one, label: `${one.label}, ${"field 0, ".repeat(12)}` })));
+    expect(long).toContain(">learningRate · nLayer:</text>");
+    expect(long).toContain('height="552"');
+    expect(long).not.toContain("…");
+  });
+
   it("are whole below a saved chart, so that they can be told apart", () => {
     const names = [
       "letters-of-my-grandmother-with-rate-0.01-and-more",
@@ -464,7 +507,7 @@ describe("long names", () => {
     for (const name of names) expect(svg).toContain(`>${name}</text>`);
     const short = svgOf({ title: "Loss", curves: [curveOf(noise(30))], ...common, notes: [] });
     expect(short).toContain('height="480"');
-    expect(svg).toContain('height="520"');
+    expect(svg).toContain('height="532"');
   });
 });
 

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { RunSummary, SweepSummary } from "#foretoken/serve/studio/protocol.js";
+import type { RunSeries, RunSummary, SweepSummary } from "#foretoken/serve/studio/protocol.js";
+import { fittingNames } from "../../web/chart/labels.ts";
+import { createRunData, type RunData } from "../../web/run/run-data.ts";
+import { curveNames, shortNamesTitle } from "../../web/sweep/curve-names.ts";
+import { agreeing, versionOf } from "../../web/sweep/evaluations.ts";
 import { mostShown, settingRows, shownNumbers, sweepState } from "../../web/sweep/settings.ts";
 
 const run = (name: string, step: number, loss: number | null, state = "finished", owner: string | null = null) =>
@@ -8,10 +12,21 @@ const run = (name: string, step: number, loss: number | null, state = "finished"
     best: loss === null ? null : { step, natsPerCharacter: loss },
   }) as unknown as RunSummary;
 
+/** Evaluations after each 4 steps. */
+const seriesOf = (losses: readonly number[]): RunSeries => ({
+  ...{ offset: 0, samples: [], leftOut: [], valTokens: 10, chat: false, valIsTraining: false, tokensPerStep: 16 },
+  steps: { step: [], loss: [], learningRate: [], gradNorm: [], tokensPerSecond: [] },
+  evals: {
+    step: losses.map((_, i) => 4 * (i + 1)),
+    ...{ valLoss: losses, trainLoss: losses, natsPerCharacter: losses, bitsPerByte: losses },
+  },
+  ...{ mostSteps: 1000, thinned: null },
+});
+
 const sweepOf = (count: number, fields: Partial<SweepSummary> = {}): SweepSummary => ({
   ...{ name: "rates", isRunning: true, seeds: [1, 2], stop: "race", phase: 1, result: null, command: null },
   settings: Array.from({ length: count }, (_, i) => ({
-    ...{ name: `rate ${i + 1}`, steps: 10, ending: null },
+    ...{ name: `rate ${i + 1}`, parts: [{ field: "rate", value: `${i + 1}` }], steps: 10, ending: null },
     runs: [1, 2].map((seed) => `rates:0${i + 1}-seed${seed}`),
   })),
   ...fields,
@@ -26,9 +41,44 @@ describe("settings of a sweep", () => {
       [1, 10, 20, 2, "Waiting"],
       [3, 0, 20, null, "Not begun"],
     ]);
-    expect(rows[1]?.state.about).toBe("1 of 2 seeds begun.");
+    expect(rows[1]?.state.about).toBe("1 of 2 seeds done.");
+    const [cut] = settingRows(sweepOf(1), [...runs, run("rates:01-seed2", 3, 2, "interrupted")]);
+    expect(cut?.state.about).toBe("1 of 2 seeds done, 1 interrupted.");
     expect(sweepState(sweepOf(3), rows)).toMatchObject({ word: "Running", about: "Stage 1." });
     expect(sweepState(sweepOf(3, { isRunning: false, phase: null }), settingRows(sweepOf(3), [])).word).toBe("Stopped");
+  });
+
+  it("have the losses of their curves, which the page may read before the list or after it", () => {
+    const evals = createRunData(seriesOf([2.5, 2, 2.25])).evals;
+    const read = new Map([["rates:01-seed1", { evals } as RunData]]);
+    const [older, newer, other] = [
+      run("rates:01-seed1", 8, 2.5),
+      run("rates:01-seed1", 12, 1.75),
+      run("rates:02-seed1", 8, 2.4),
+    ];
+    for (const listed of [older, newer]) {
+      const rows = settingRows(sweepOf(2), agreeing([listed, other], read));
+      expect(rows.map(({ number, loss }) => [number, loss])).toEqual([
+        [1, 2],
+        [2, 2.4],
+      ]);
+    }
+    // A curve without values says nothing about the loss.
+    const none = new Map([["rates:01-seed1", createRunData(seriesOf([]))]]);
+    expect(agreeing([older], none)[0]?.best).toEqual(older.best);
+  });
+
+  it("are read again after an evaluation, which a run logs after its step", () => {
+    const at = (step: number, best: number | null) =>
+      versionOf({
+        ...run("rates:01-seed1", step, 2),
+        best: best === null ? null : { step: best, valLoss: 2, natsPerCharacter: 2, bitsPerByte: 3 },
+        config: { train: { evalInterval: 4 } } as RunSummary["config"],
+      });
+    // The step is logged, and its evaluation may still be missing.
+    expect(at(4, null)).toBe(at(3, null));
+    expect(at(4, 4)).not.toBe(at(4, null));
+    expect(at(9, 4)).not.toBe(at(8, 4));
   });
 
   it("that were stopped come last, with the reason", () => {
@@ -83,5 +133,34 @@ describe("settings of a sweep", () => {
     expect(shownNumbers(null, rows)).toEqual(Array.from({ length: mostShown }, (_, i) => i + 1));
     expect(shownNumbers("12,3,99,x", rows)).toEqual([3, 12]);
     expect(shownNumbers("", rows)).toEqual([]);
+  });
+});
+
+describe("names of settings in a chart", () => {
+  const setting = (number: number, ...parts: readonly (readonly [string | null, string])[]) => ({
+    ...{ number, parts: parts.map(([field, value]) => ({ field, value })) },
+    name: parts.map(([field, value]) => (field === null ? value : `${field} ${value}`)).join(", "),
+  });
+
+  it("keep each value that the sweep varies, and the number of the table", () => {
+    const rows = ["0.003", "0.012", "0.03"].flatMap((rate, i) =>
+      ["1", "2"].map((layers, k) => setting(2 * i + k + 1, ["learningRate", rate], ["nLayer", layers])),
+    );
+    const names = rows.map(curveNames);
+    expect(names[2]).toEqual({
+      label: "3 learningRate 0.012, nLayer 1",
+      shorter: { short: "3: 0.012 · 1", tag: "3" },
+    });
+    expect(shortNamesTitle(rows)).toBe("learningRate · nLayer:");
+    // Both in the key above the chart and at the lines.
+    const short = ["1: 0.003 · 1", "2: 0.003 · 2", "3: 0.012 · 1", "4: 0.012 · 2", "5: 0.03 · 1", "6: 0.03 · 2"];
+    expect(fittingNames(names, 28, "short")).toEqual(short);
+    expect(fittingNames(names, 18, "tag")).toEqual(short);
+  });
+
+  it("have no title if only whole settings with names are compared", () => {
+    expect(shortNamesTitle([setting(1, [null, "small"]), setting(2, [null, "wide"])])).toBeUndefined();
+    expect(shortNamesTitle([setting(1, [null, "small"], ["dropout", "0.1"])])).toBe("setting · dropout:");
+    expect(shortNamesTitle([])).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sweep } from "#foretoken/index.js";
@@ -13,7 +13,7 @@ const config = () => ({
   data: server.path("cat.txt"),
   model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 },
   train: { steps: 40, batchSize: 2, evalInterval: 4, checkpointInterval: 4, warmupSteps: 1 },
-  vary: { "train.learningRate": [1e-5, 0.002, 0.02] },
+  vary: { "train.learningRate": [1e-5, 0.002, 0.02], "model.dropout": [0] },
   seeds: 2,
 });
 const swept = (signal?: AbortSignal) =>
@@ -38,7 +38,7 @@ describe.skipIf(missingChromium !== undefined)("the page of a sweep", () => {
     await row(page, 3).locator("td").getByText("Not begun").waitFor();
     expect(await page.locator("table.sweep tbody tr").count()).toBe(3);
     for await (const event of swept()) if (event.type === "done") break;
-    await page.getByRole("heading", { name: "Best setting: learningRate 0.02" }).waitFor();
+    await page.getByRole("heading", { name: "Best setting: learningRate 0.02, dropout 0" }).waitFor();
     const command = await page.locator(".winner .command code").textContent();
     expect(command).toMatch(/^npx foretoken train --data .*cat\.txt --config .*rates\/winner\.json$/u);
     expect(await row(page, 3).textContent()).toMatch(/Finished.*80 \/ 80.*best$/u);
@@ -54,12 +54,20 @@ describe.skipIf(missingChromium !== undefined)("the page of a sweep", () => {
     const page = await openPage("/sweeps/rates");
     const readings = page.locator(".chart-reading .reading-label");
     await readings.nth(2).waitFor();
+    const savedAs = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save Validation loss as SVG" }).click();
+    const svg = await readFile(await (await savedAs).path(), "utf8");
+    expect(svg).toContain(">1: 0.00001 · 0</text>");
+    expect(svg).toContain(">1 learningRate 0.00001, dropout 0</text>");
     await page.getByLabel("Show the curve of setting 2").uncheck();
     await page.locator(".chart-settings").getByText("2", { exact: true }).click();
     expect(new URL(page.url()).search).toBe("?settings=1%2C3&seed=2");
     await page.reload();
     await readings.first().waitFor();
-    expect((await readings.allTextContents()).every((label) => /^[13] /u.test(label))).toBe(true);
+    await page.locator(".reading-title").getByText("learningRate · dropout:", { exact: true }).waitFor();
+    expect((await readings.allTextContents()).every((label) => /^(?:1: 0\.00001|3: 0\.02) · 0$/u.test(label))).toBe(
+      true,
+    );
   });
 
   it("is readable when it is dark or narrow", async () => {

@@ -502,6 +502,12 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await ground()).toBe(dark);
   });
 
+  it("says in plain words that there is no such run", async () => {
+    const page = await openPage("/runs/nothing");
+    await page.getByRole("alert").getByText("There is no run named “nothing”.", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "All runs" }).waitFor();
+  });
+
   const views = [
     ["the list", "/runs", "table.runs"],
     ["a finished run", "/runs/first", ".chart-340 canvas"],

@@ -5,7 +5,7 @@ import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffe
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
 import { type Curve, extentOf, type Interval, nearestX, type Start, valueAt } from "./curve.ts";
-import { shortName, shortNames } from "./labels.ts";
+import { fittingNames, shortName } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
 import { type FigureFormat, saveFigure } from "./save.ts";
@@ -56,6 +56,8 @@ export interface ChartProps {
   readonly empty?: string;
   /** Notes that explain the curves. The notes are shown below the chart and are part of saved files. */
   readonly notes?: readonly string[];
+  /** What the short names of the curves contain, such as "learningRate · nLayer". Default: the curves have none. */
+  readonly keyTitle?: string | undefined;
 }
 
 interface Reading {
@@ -125,6 +127,7 @@ export const Chart = (props: ChartProps) => {
     latestWords,
     empty = "No values yet",
     notes = [],
+    keyTitle,
   } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -193,10 +196,12 @@ export const Chart = (props: ChartProps) => {
   useEffect(() => () => cancelAnimationFrame(frame.current), []);
 
   const reading = useComputed(() => readingAt(curves.value, link.cursor.value, shown.value.format)).value;
-  const names = shortNames(
-    reading.values.map(({ curve }) => curve.label),
+  const names = fittingNames(
+    reading.values.map(({ curve }) => curve),
     mostInKey,
+    "short",
   );
+  const isShort = reading.values.some(({ curve }, i) => curve.shorter !== undefined && names[i] !== curve.label);
   const isSmall = height < 200;
   const latest =
     latestWords ?? (reading.values.some(({ curve }) => curve.latest !== undefined) ? "recent median" : "latest");
@@ -230,6 +235,7 @@ export const Chart = (props: ChartProps) => {
         xAxis,
         colorOf: lightColor,
         notes,
+        keyTitle,
       },
       name,
       format,
@@ -269,6 +275,7 @@ export const Chart = (props: ChartProps) => {
         </span>
       </figcaption>
       <div class="chart-reading num" aria-hidden="true">
+        {isShort && keyTitle !== undefined && <span class="reading-title">{keyTitle}</span>}
         {reading.values.map(({ curve, text }, i) => (
           <span class="reading" key={curve.key} title={names[i] === curve.label ? undefined : curve.label}>
             {curve.label !== "" && <Swatch style={curve.style} />}

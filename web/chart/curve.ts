@@ -16,6 +16,11 @@ export interface CurveStyle {
 export interface Curve {
   readonly key: string;
   readonly label: string;
+  /**
+   * Shorter names, for places without room for the label: `short` has no names of fields, and `tag` is only a number.
+   * Without them, charts cut the label. If one curve of a chart has shorter names, all its curves have them.
+   */
+  readonly shorter?: { readonly short: string; readonly tag: string } | undefined;
   readonly style: CurveStyle;
   /** Rising. */
   readonly x: ArrayLike<number>;

@@ -2,7 +2,7 @@
  * Positions of the names of curves. Each name is at the end of its curve. Names do not overlap, and they stay within
  * the chart.
  */
-import type { Interval, Points } from "./curve.ts";
+import type { Curve, Interval, Points } from "./curve.ts";
 
 /** Last point of a line within `range`. Undefined if the line has no point there. */
 export const endOf = ({ x, y }: Points, range: Interval): { readonly x: number; readonly y: number } | undefined => {
@@ -218,4 +218,22 @@ export const shortNames = (names: readonly string[], most: number): readonly str
     return `${shortName(name, most - number.length)}${number}`;
   };
   return names.map((name) => (alike(name).length > 1 ? numbered(name) : (shown.get(name) ?? name)));
+};
+
+/**
+ * Names of at most `most` characters for the curves of a chart. Curves with own shorter names are not cut: all of them
+ * have the label, or all have a shorter name.
+ * @param shortest the shortest names that the place may use. They are used even if they do not fit.
+ */
+export const fittingNames = (
+  curves: readonly Pick<Curve, "label" | "shorter">[],
+  most: number,
+  shortest: "short" | "tag",
+): readonly string[] => {
+  const labels = curves.map(({ label }) => label);
+  const shorter = curves.flatMap((curve) => curve.shorter ?? []);
+  if (shorter.length < curves.length) return shortNames(labels, most);
+  const short = shorter.map((one) => one.short);
+  const forms = shortest === "short" ? [labels, short] : [labels, short, shorter.map(({ tag }) => tag)];
+  return forms.find((names) => names.every((name) => [...name].length <= most)) ?? forms.at(-1) ?? labels;
 };

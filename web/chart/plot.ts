@@ -12,7 +12,7 @@ import {
   plannedEnd,
   type Start,
 } from "./curve.ts";
-import { endOf, moveOffLines, placeLabels, shortNames } from "./labels.ts";
+import { endOf, fittingNames, moveOffLines, placeLabels } from "./labels.ts";
 import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 
 export interface PlotView {
@@ -114,9 +114,10 @@ const nameFont = (ratio: number): string => `${nameSize * ratio}px ui-sans-serif
 const nameGap = 6;
 
 const namesOf = (drawn: readonly DrawnCurve[]): readonly string[] =>
-  shortNames(
-    drawn.map(({ curve }) => curve.label),
+  fittingNames(
+    drawn.map(({ curve }) => curve),
     mostAtEnd,
+    "tag",
   );
 
 const measuring = document.createElement("canvas").getContext("2d");

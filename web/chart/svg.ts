@@ -3,8 +3,16 @@
  * rendered from the SVG file.
  */
 import { logTicks } from "../../src/plot/ticks.ts";
-import { type Curve, drawnCurve, extentOf, type HeightOptions, heightsOf, type Points } from "./curve.ts";
-import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "./labels.ts";
+import {
+  type Curve,
+  type DrawnCurve,
+  drawnCurve,
+  extentOf,
+  type HeightOptions,
+  heightsOf,
+  type Points,
+} from "./curve.ts";
+import { endOf, fittingNames, type LabelPlace, moveOffLines, placeLabels } from "./labels.ts";
 import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 
 export interface Figure extends HeightOptions {
@@ -16,11 +24,15 @@ export interface Figure extends HeightOptions {
   readonly colorOf: (name: string) => string;
   /** Lines of text below the chart. */
   readonly notes: readonly string[];
+  /** What the short names of the curves contain. A line of the key has these words if the key has short names. */
+  readonly keyTitle?: string | undefined;
 }
 
 const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 48 } as const;
 
 const noteHeight = 20;
+/** Free space below the last line of text. */
+const below = 12;
 
 const lineHeight = 15;
 /** Approximate width of a character, in pixels. */
@@ -46,6 +58,13 @@ const escaped = (text: string): string =>
     .replaceAll(">", "&gt;")
     .replaceAll('"', "&quot;");
 
+const namesOf = (drawn: readonly DrawnCurve[], most: number, shortest: "short" | "tag"): readonly string[] =>
+  fittingNames(
+    drawn.map(({ curve }) => curve),
+    most,
+    shortest,
+  );
+
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
 export const svgOf = (figure: Figure): string => {
@@ -56,11 +75,15 @@ export const svgOf = (figure: Figure): string => {
   const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
   // Names that do not fit next to their curves are listed in full below the chart.
   const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
+  const keyNames = namesOf(keyed, mostInKey, "short");
+  const isShort = keyed.some(({ curve }, i) => curve.shorter !== undefined && keyNames[i] !== curve.label);
+  const keyTitles = isShort && figure.keyTitle !== undefined ? [figure.keyTitle] : [];
   const { range: y, startsAt } = heightsOf(drawn, x, figure);
   const hidden = figure.start === "hidden" && startsAt !== undefined ? startsAt.toPrecision(3) : undefined;
   const notes =
     hidden === undefined ? figure.notes : [...figure.notes, `The first values, up to ${hidden}, are above the chart.`];
-  const height = size.height + noteHeight * (notes.length + keyed.length);
+  const rows = keyTitles.length + keyed.length + notes.length;
+  const height = size.height + noteHeight * rows + (rows === 0 ? 0 : below);
   const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
   const share = (value: number): number =>
     log ? Math.log(value / y[0]) / Math.log(y[1] / y[0]) : (value - y[0]) / (y[1] - y[0]);
@@ -90,22 +113,21 @@ export const svgOf = (figure: Figure): string => {
   }
   parts.push(`<text x="${left + wide / 2}" y="${size.height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
   const rowAt = (row: number): number => size.height + noteHeight * (row + 0.4);
+  for (const title of keyTitles) parts.push(`<text x="${left}" y="${rowAt(0)}">${escaped(title)}</text>`);
   for (const [i, { curve }] of keyed.entries()) {
+    const row = rowAt(keyTitles.length + i);
     const { color, dash, width: stroke } = curve.style;
-    const at = rounded(rowAt(i) - 4);
+    const at = rounded(row - 4);
     const dashes = dash.length === 0 ? "" : ` stroke-dasharray="${dash.join(" ")}"`;
     parts.push(
       `<line x1="${left}" x2="${left + 36}" y1="${at}" y2="${at}" stroke="${colorOf(color)}" stroke-width="${stroke}"${dashes}/>`,
-      `<text x="${left + 46}" y="${rowAt(i)}">${escaped(shortName(curve.label, mostInKey))}</text>`,
+      `<text x="${left + 46}" y="${row}">${escaped(keyNames[i] ?? "")}</text>`,
     );
   }
   for (const [i, note] of notes.entries())
-    parts.push(`<text x="${left}" y="${rowAt(keyed.length + i)}">${escaped(note)}</text>`);
+    parts.push(`<text x="${left}" y="${rowAt(keyTitles.length + keyed.length + i)}">${escaped(note)}</text>`);
   const ends: Place[] = [];
-  const names = shortNames(
-    drawn.map(({ curve }) => curve.label),
-    mostAtEnd,
-  );
+  const names = namesOf(drawn, mostAtEnd, "tag");
   for (const [n, { curve, line, band }] of drawn.entries()) {
     const color = colorOf(curve.style.color);
     if (band !== undefined) {

@@ -13,7 +13,7 @@ import { Legend } from "../tokens/legend.tsx";
 import { Column } from "./column.tsx";
 import { Composer } from "./composer.tsx";
 import { draft, setDraft } from "./draft.ts";
-import { beginDouble, endDouble, isReady, leaveGone, remarkOn, takeModels } from "./model-facts.ts";
+import { beginDouble, endDouble, isReady, leaveGone, takeModels, withoutChat } from "./model-facts.ts";
 import { NoChat } from "./no-chat.tsx";
 import { chooseModel, followAddress, showsTokens, showTokens } from "./settings.ts";
 import { SettingsForm, SystemPrompt } from "./settings-form.tsx";
@@ -29,7 +29,7 @@ const start = (): void => {
 };
 
 const Choice = ({ side, label }: { readonly side: Side; readonly label: string }) => (
-  <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} remarkOn={remarkOn} />
+  <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} unusable={withoutChat} />
 );
 
 const Toolbar = () => (

@@ -15,9 +15,11 @@ const all = (): readonly Model[] => models.value.value?.models ?? [];
 export const hasNoTemplate = (key: string): boolean =>
   all().find((model) => model.key === key)?.hasChatTemplate === false;
 
-/** Remark in the list of models about the models without a chat template. */
-export const remarkOn = ({ hasChatTemplate }: Model): string =>
-  hasChatTemplate === false ? " (no conversations)" : "";
+/** The models without a chat template, in the list of models. */
+export const withoutChat = {
+  label: "Models without conversations",
+  has: ({ hasChatTemplate }: Pick<Model, "hasChatTemplate">): boolean => hasChatTemplate === false,
+};
 
 /**
  * Default model: a model that is known to have a chat template. If there is no such model, a model that may have a chat

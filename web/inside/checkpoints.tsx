@@ -1,5 +1,6 @@
 /** Choice of a model and of one of its checkpoints. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
+import { SweepsLast } from "../models/sweeps-last.tsx";
 import { count } from "../parts/format.ts";
 import { models } from "../server/facts.ts";
 import { setQuery } from "../shell/address.ts";
@@ -98,11 +99,14 @@ export const ModelAndCheckpoint = () => {
           onChange={({ currentTarget }) => setQuery({ model: keyOf(all, currentTarget.value) ?? null })}
         >
           {chosen === undefined && <option value="">Choose a model…</option>}
-          {names.map((name) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
+          <SweepsLast
+            all={names.map((name) => ({ name }))}
+            option={({ name }) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            )}
+          />
         </select>
       </label>
       {isRun && (

@@ -1,20 +1,29 @@
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
 import { models } from "../server/facts.ts";
+import { modelGroups } from "./model-groups.ts";
 import { shownModel } from "./model-names.ts";
+
+type Model = ModelListAnswer["models"][number];
 
 export interface ModelChoiceProps {
   readonly label: string;
   /** Key of the chosen model; empty if no model is chosen. */
   readonly value: string;
   readonly onChoose: (key: string) => void;
-  /** Text after a model's name. Default: no text. */
-  readonly remarkOn?: (model: ModelListAnswer["models"][number]) => string;
+  /** The models that the view cannot use. They come last, in one group. Default: none. */
+  readonly unusable?: { readonly label: string; readonly has: (model: Model) => boolean };
 }
 
-/** Select element with all models, grouped by run. */
-export const ModelChoice = ({ label, value, onChoose, remarkOn = () => "" }: ModelChoiceProps) => {
+/** Select element with all models, grouped by run and sweep. */
+export const ModelChoice = ({ label, value, onChoose, unusable }: ModelChoiceProps) => {
   const all = models.value.value?.models ?? [];
-  const names = [...new Set(all.map(({ name }) => name))];
+  const last = unusable === undefined ? [] : all.filter(unusable.has);
+  const groups = [
+    ...modelGroups(all.filter((model) => !last.includes(model))),
+    ...(last.length === 0
+      ? []
+      : [{ label: unusable?.label ?? "", models: modelGroups(last).flatMap((group) => group.models) }]),
+  ];
   return (
     <label class="field">
       {label}
@@ -24,16 +33,13 @@ export const ModelChoice = ({ label, value, onChoose, remarkOn = () => "" }: Mod
         onChange={({ currentTarget }) => onChoose(currentTarget.value)}
       >
         <option value="">Choose a model…</option>
-        {names.map((name) => (
-          <optgroup key={name} label={name}>
-            {all
-              .filter((model) => model.name === name)
-              .map((model) => (
-                <option key={model.key} value={model.key}>
-                  {shownModel(model)}
-                  {remarkOn(model)}
-                </option>
-              ))}
+        {groups.map((group) => (
+          <optgroup key={group.label} label={group.label}>
+            {group.models.map((model) => (
+              <option key={model.key} value={model.key}>
+                {shownModel(model)}
+              </option>
+            ))}
           </optgroup>
         ))}
       </select>

@@ -1,5 +1,6 @@
 /** Settings of a new run. The most used settings come first. All other settings are folded. */
 import type { ComponentChildren } from "preact";
+import { SweepsLast } from "../models/sweeps-last.tsx";
 import { asSentence } from "../parts/format.ts";
 import { info, models } from "../server/facts.ts";
 import { change, draft, request, setValue } from "./draft.ts";
@@ -139,11 +140,14 @@ export const BeginWith = () => {
         onChange={({ currentTarget }) => change({ initFrom: currentTarget.value })}
       >
         <option value="">random weights</option>
-        {known.map(({ key, name: model, weights }) => (
-          <option key={key} value={key}>
-            {weights === null ? model : `${model}, ${weights}`}
-          </option>
-        ))}
+        <SweepsLast
+          all={known}
+          option={({ key, name: model, weights }) => (
+            <option key={key} value={key}>
+              {weights === null ? model : `${model}, ${weights}`}
+            </option>
+          )}
+        />
       </select>
     </OwnField>
   );

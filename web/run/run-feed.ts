@@ -38,6 +38,10 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   /** Pending request for the series. New events wait for it. Undefined while there is no such request. */
   let reading: Promise<void> | undefined;
 
+  /** A missing run is the usual failure: an old link, or a run that was renamed or deleted. */
+  const failureText = (error: string, status: number): string =>
+    status === 404 ? `There is no run named “${name}”.` : error;
+
   const changed = () => {
     if (frame !== 0) return;
     frame = requestAnimationFrame(() => {
@@ -52,7 +56,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
       // A new run may have no metrics yet. A server that restarts will respond soon. A banner tells that the server does
       // not respond.
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
-      else failure.value = answer.failure.error;
+      else failure.value = failureText(answer.failure.error, answer.status);
       return;
     }
     offset = answer.value.offset;
@@ -106,8 +110,8 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
         {
           address: () => `${runPath(name)}/events?after=${offset}`,
           onEvent,
-          onRefused: (error) => {
-            failure.value = error;
+          onRefused: (error, status) => {
+            failure.value = failureText(error, status);
           },
         },
         own.signal,

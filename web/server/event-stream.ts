@@ -123,7 +123,7 @@ export interface Following {
   readonly address: () => string;
   readonly onEvent: (event: ServerEvent) => void;
   /** Called when the server refuses the stream. The stream is not retried. */
-  readonly onRefused: (error: string) => void;
+  readonly onRefused: (error: string, status: number) => void;
 }
 
 const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: AbortSignal): Promise<boolean> => {
@@ -133,7 +133,7 @@ const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: A
   });
   isRefused.value = response.status === 401;
   if (response.status >= 400 && response.status < 500) {
-    onRefused((await failureOf(response)).error);
+    onRefused((await failureOf(response)).error, response.status);
     return false;
   }
   if (!response.ok || response.body === null) throw new Error(`status ${response.status}`);

@@ -6,14 +6,13 @@ import { Command } from "../parts/command.tsx";
 import { count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, getJson } from "../server/request.ts";
+import { LastRequests } from "./last-requests.tsx";
+import { milliseconds, timesNote, unanswered } from "./words.ts";
 
 /** Milliseconds between two requests. */
 const everyMs = 1000;
 
 type Times = ServerAnswer["request"];
-
-const milliseconds = (value: number): string =>
-  value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : `${count(Math.max(1, value))} ms`;
 
 const Figure = ({ label, value, note }: { readonly label: string; readonly value: string; readonly note: string }) => (
   <div class="figure">
@@ -24,11 +23,7 @@ const Figure = ({ label, value, note }: { readonly label: string; readonly value
 );
 
 const TimesFigure = ({ label, times }: { readonly label: string; readonly times: Times }) => (
-  <Figure
-    label={label}
-    value={times === null ? "–" : milliseconds(times.p50)}
-    note={times === null ? "no request yet" : `99 of 100 within ${milliseconds(times.p99)}`}
-  />
+  <Figure label={label} value={times === null ? "–" : milliseconds(times.median)} note={timesNote(times)} />
 );
 
 /** Example command that sends a request to the server. */
@@ -40,8 +35,16 @@ const commandFor = ({ url, models: [model] }: ServerAnswer): string => {
   return `curl ${url}/${path} -H 'Content-Type: application/json' -d '${body.replaceAll("'", "'\\''")}'`;
 };
 
+const NoServer = () => (
+  <>
+    <p>No server for other programs runs in this studio. To start one, start the studio with a model to serve:</p>
+    <Command text="npx foretoken studio --serve MODEL" />
+  </>
+);
+
 const Shown = ({ state }: { readonly state: ServerAnswer }) => {
-  const { url, models, requests, tokensPerSecond, firstToken, request, ended } = state;
+  const { url, models, running, tokensPerSecond, firstToken, request, ended, last } = state;
+  const without = unanswered(state);
   const waiting = models.reduce((sum, model) => sum + model.waiting, 0);
   return (
     <>
@@ -50,11 +53,12 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
         Programs on this machine that use OpenAI’s protocol can use the models at this address. No key is needed.
       </p>
       <div class="headline">
-        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="of all texts, in the last 5 s" />
-        <Figure label="Requests" value={count(requests)} note={`${count(ended)} ended`} />
-        <Figure label="Texts waiting" value={count(waiting)} note="in the queue" />
+        <Figure label="Running" value={count(running)} note={`${some(waiting, "text")} in the queue`} />
+        <Figure label="Answered" value={count(ended.answered)} note="since the start" />
+        <Figure label="Not answered" value={count(without.number)} note={without.note} />
         <TimesFigure label="First token" times={firstToken} />
         <TimesFigure label="Whole request" times={request} />
+        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="of all texts, in the last 5 s" />
       </div>
       <div class="table-box">
         <table>
@@ -84,6 +88,7 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
       </div>
       <h2>Try it</h2>
       <Command text={commandFor(state)} />
+      <LastRequests requests={last} />
     </>
   );
 };
@@ -91,6 +96,7 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
 export const ServingView = () => {
   const state = useSignal<ServerAnswer | undefined>(undefined);
   const failure = useSignal<Failure | undefined>(undefined);
+  const isMissing = useSignal(false);
   useEffect(() => {
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -99,6 +105,9 @@ export const ServingView = () => {
       if (answer === undefined) return;
       if (answer.kind === "ok") state.value = answer.value;
       failure.value = answer.kind === "ok" ? undefined : answer.failure;
+      // The studio was started without a server. This does not change while the studio runs.
+      isMissing.value = answer.kind === "failed" && answer.status === 404;
+      if (isMissing.value) return;
       timer = setTimeout(() => void look(), everyMs);
     };
     void look();
@@ -110,7 +119,8 @@ export const ServingView = () => {
   return (
     <section class="serving">
       <h1>Server</h1>
-      {failure.value !== undefined && <Notice tone="bad">{failure.value.error}</Notice>}
+      {isMissing.value && <NoServer />}
+      {failure.value !== undefined && !isMissing.value && <Notice tone="bad">{failure.value.error}</Notice>}
       {state.value === undefined ? (
         failure.value === undefined && <p class="soft waiting">Loading</p>
       ) : (

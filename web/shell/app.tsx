@@ -6,6 +6,7 @@ import { NewRunView } from "../new-run/new-run-view.tsx";
 import { withCommand } from "../parts/advice.ts";
 import { Command } from "../parts/command.tsx";
 import { Copy } from "../parts/copy.tsx";
+import { fadeEdges } from "../parts/fade-edges.ts";
 import { keepInView } from "../parts/in-row.ts";
 import { RunView } from "../run/run-view.tsx";
 import { RunsView } from "../runs/runs-view.tsx";
@@ -158,7 +159,10 @@ export const App = () => {
   const nav = useRef<HTMLElement>(null);
   // On a narrow screen, the navigation is a row that scrolls.
   const serves = info.value.value?.serves === true;
-  useEffect(() => keepInView(nav.current, "[aria-current]"), [place, serves]);
+  useEffect(() => {
+    keepInView(nav.current, "[aria-current]");
+    return fadeEdges(nav.current);
+  }, [place, serves]);
   return (
     <>
       <a class="skip" href="#main">

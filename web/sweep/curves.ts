@@ -3,6 +3,7 @@ import { type ReadonlySignal, signal } from "@preact/signals";
 import type { RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { createRunData, type RunData } from "../run/run-data.ts";
 import { getJson, runPath } from "../server/request.ts";
+import { versionOf } from "./evaluations.ts";
 
 /** The server sends at least this number of steps. Only evaluations are drawn, and the server sends all evaluations. */
 const askedSteps = 1000;
@@ -14,10 +15,6 @@ export interface SweepCurves {
   readonly want: (runs: readonly RunSummary[]) => void;
   readonly close: () => void;
 }
-
-/** Changes after each evaluation of a run, and when the run begins anew. */
-const versionOf = ({ step, state, startedAt, config: { train } }: RunSummary): string =>
-  `${startedAt} ${Math.floor(step / train.evalInterval)} ${state}`;
 
 export const createSweepCurves = (): SweepCurves => {
   const controller = new AbortController();

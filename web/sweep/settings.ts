@@ -18,6 +18,7 @@ export interface SettingRow {
   /** From 1, as in the names of the runs. */
   readonly number: number;
   readonly name: string;
+  readonly parts: SweepSummary["settings"][number]["parts"];
   readonly runs: readonly SeedRun[];
   /** Steps of all its runs so far. */
   readonly step: number;
@@ -65,7 +66,13 @@ const stateOf = (ending: Ending | null, runs: readonly SeedRun[], seeds: number)
   const begun = runs.flatMap(({ run }) => run ?? []);
   if (begun.some(isLive)) return { tone: "live", word: "Training", about: "" };
   if (begun.length === 0) return { tone: "still", word: "Not begun", about: "" };
-  return { tone: "still", word: "Waiting", about: `${count(begun.length)} of ${some(seeds, "seed")} begun.` };
+  const done = begun.filter(({ state }) => state === "finished" || state === "patience").length;
+  const cut = begun.length - done;
+  return {
+    tone: "still",
+    word: "Waiting",
+    about: `${count(done)} of ${some(seeds, "seed")} done${cut === 0 ? "" : `, ${count(cut)} interrupted`}.`,
+  };
 };
 
 const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
@@ -80,14 +87,14 @@ const mean = (values: readonly number[]): number | null =>
 export const settingRows = (sweep: SweepSummary, runs: readonly RunSummary[]): readonly SettingRow[] => {
   const { seeds, result } = sweep;
   const byName = new Map(runs.map((run) => [run.name, run]));
-  const rows = sweep.settings.map(({ name, steps, ending, runs: names }, i): SettingRow => {
+  const rows = sweep.settings.map(({ name, parts, steps, ending, runs: names }, i): SettingRow => {
     const own = names.map((run, k) => ({ seed: seeds[k] ?? 0, name: run, run: byName.get(run) }));
     const done = result?.settings[i];
     const best = own.flatMap(({ run }) => run?.best?.natsPerCharacter ?? []);
     const isWinner = result?.winner === i + 1;
     const above = done?.aboveWinner ?? null;
     return {
-      ...{ number: i + 1, name, runs: own, isWinner, ending },
+      ...{ number: i + 1, name, parts, runs: own, isWinner, ending },
       step: done?.steps ?? own.reduce((sum, { run }) => sum + (run?.step ?? 0), 0),
       steps: steps === null ? null : steps * seeds.length,
       loss: done === undefined ? mean(best) : done.natsPerCharacter,

@@ -13,7 +13,9 @@ import { Segmented } from "../parts/segmented.tsx";
 import { ChartSettings, isLog, leastLossSpan, xAxes, xKindOf } from "../run/run-charts.tsx";
 import { followRuns, listError, runs, sweeps } from "../server/run-list.ts";
 import { address, setQuery } from "../shell/address.ts";
-import { createSweepCurves } from "./curves.ts";
+import { curveNames, shortNamesTitle } from "./curve-names.ts";
+import { createSweepCurves, type SweepCurves } from "./curves.ts";
+import { agreeing } from "./evaluations.ts";
 import { type SettingRow, settingRows, shownNumbers, sweepState } from "./settings.ts";
 import { SweepTable } from "./sweep-table.tsx";
 
@@ -76,18 +78,17 @@ interface CurvesProps {
   readonly rows: readonly SettingRow[];
   readonly shown: readonly number[];
   readonly seeds: readonly number[];
+  readonly read: SweepCurves;
 }
 
 /** Validation losses of the shown settings with one seed. */
-const Curves = ({ name, rows, shown, seeds }: CurvesProps) => {
-  const read = useMemo(createSweepCurves, []);
-  useEffect(() => read.close, [read]);
+const Curves = ({ name, rows, shown, seeds, read }: CurvesProps) => {
   const { query } = address.value;
   const seed = seeds.find((one) => String(one) === query.get("seed")) ?? seeds[0] ?? 0;
   const chosen = shown.flatMap((number) => {
     const row = rows.find((one) => one.number === number);
     const run = row?.runs.find((one) => one.seed === seed);
-    return row === undefined || run === undefined ? [] : [{ ...run, label: `${row.number} ${row.name}` }];
+    return row === undefined || run === undefined ? [] : [{ ...run, names: curveNames(row) }];
   });
   useEffect(() => read.want(chosen.flatMap(({ run }) => run ?? [])));
   const kind = xKindOf(query);
@@ -98,12 +99,13 @@ const Curves = ({ name, rows, shown, seeds }: CurvesProps) => {
   if (!isSame) choice.value = chosen;
   const curves = useComputed((): readonly Curve[] => {
     const x = xKindOf(address.value.query);
-    return choice.value.flatMap(({ name: run, label }, i) => {
+    return choice.value.flatMap(({ name: run, names }, i) => {
       const data = read.data.value.get(run);
       if (data === undefined) return [];
       const { evals } = data;
       return {
-        ...{ key: run, label, style: comparedStyle(i, true), length: evals.length },
+        ...names,
+        ...{ key: run, style: comparedStyle(i, true), length: evals.length },
         ...{ x: evals.column(x), y: evals.column("natsPerCharacter"), pyramid: undefined, smoothed: undefined },
       };
     });
@@ -134,6 +136,7 @@ const Curves = ({ name, rows, shown, seeds }: CurvesProps) => {
         link={link}
         format={loss}
         leastSpan={leastLossSpan}
+        keyTitle={shortNamesTitle(rows)}
       />
     </section>
   );
@@ -147,7 +150,9 @@ const rules: Readonly<Record<SweepSummary["stop"], string>> = {
 
 const Shown = ({ sweep }: { readonly sweep: SweepSummary }) => {
   const { name, seeds, settings, stop } = sweep;
-  const rows = settingRows(sweep, runs.value ?? []);
+  const read = useMemo(createSweepCurves, []);
+  useEffect(() => read.close, [read]);
+  const rows = settingRows(sweep, agreeing(runs.value ?? [], read.data.value));
   const shown = shownNumbers(address.value.query.get("settings"), rows);
   const state = sweepState(sweep, rows);
   const show = (number: number, isShown: boolean): void => {
@@ -166,7 +171,7 @@ const Shown = ({ sweep }: { readonly sweep: SweepSummary }) => {
         </span>
       </p>
       <Winner sweep={sweep} rows={rows} />
-      <Curves name={name} rows={rows} shown={shown} seeds={seeds} />
+      <Curves name={name} rows={rows} shown={shown} seeds={seeds} read={read} />
       <h2>Settings</h2>
       <SweepTable rows={rows} shown={shown} onShow={show} />
       <p class="sweep-note soft">

@@ -173,7 +173,7 @@ const runServe = async (places: readonly string[], flags: ServeFlags): Promise<v
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  if ((await server.state()).requests > 0)
+  if ((await server.state()).running > 0)
     writeNotice(`Ending: running requests have ${flags.grace} s to finish (Ctrl-C again quits at once)`);
   await server.close(flags.grace * 1000);
   host.exit();

@@ -16,6 +16,7 @@ import { answerCompletion } from "./completions.ts";
 import type { Answered, Exchange, ExchangeFacts } from "./exchange.ts";
 import type { Metrics } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
+import { endingOf, type Recent } from "./recent.ts";
 import type { RequestLog } from "./request-log.ts";
 import { answerResponse } from "./responses.ts";
 import type { ListedModel, ServedModels } from "./served-models.ts";
@@ -27,6 +28,7 @@ export interface ServerParts {
   readonly callers: Callers;
   readonly bodies: Bodies;
   readonly metrics: Metrics;
+  readonly recent: Recent;
   readonly log: RequestLog;
   /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
@@ -102,6 +104,7 @@ const watch = (parts: ServerParts, response: ServerResponse) => {
 /** Answers one request, logs it and counts it. */
 const answer = async (c: AppContext, parts: ServerParts, path: string, work: Work): Promise<Response> => {
   const began = performance.now();
+  const time = new Date().toISOString();
   const id = newId();
   const { outgoing } = c.env;
   const facts: ExchangeFacts = { promptTokens: 0, newTokens: 0 };
@@ -113,14 +116,19 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     caller?.release();
     parts.bodies.release(c.req.raw);
     const ms = performance.now() - began;
-    const { promptTokens, newTokens, firstTokenMs = null } = facts;
+    const { promptTokens, newTokens, firstTokenMs = null, error } = facts;
     parts.metrics.note({ path, status, milliseconds: ms, firstTokenMs, promptTokens });
+    const shownStatus = error?.status ?? status;
+    parts.recent.note({
+      ...{ id, time, path, model: facts.model ?? null, promptTokens, newTokens, firstTokenMs, milliseconds: ms },
+      ...{ status: shownStatus, ending: endingOf(shownStatus, watched.hasLeft()), code: error?.details.code ?? null },
+    });
     parts.log.note({
       ...{ id, method: c.req.method, path, status, ms: Math.round(ms), key: caller?.id ?? null },
       ...(facts.model === undefined ? {} : { model: facts.model, promptTokens, newTokens }),
       ...(firstTokenMs === null ? {} : { firstTokenMs: Math.round(firstTokenMs) }),
       ...(watched.hasLeft() ? { left: true } : {}),
-      ...(facts.error === undefined ? {} : { error: facts.error }),
+      ...(error === undefined ? {} : { error: error.message }),
     });
   };
   const send = (response: Response): Response => {
@@ -142,7 +150,10 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
       headers,
       models,
       facts,
-      wrote: parts.metrics.wrote,
+      wrote(tokens) {
+        parts.metrics.wrote(tokens);
+        parts.recent.wrote(tokens);
+      },
     };
     const answered = await work(exchange, body, new URL(c.req.url).searchParams);
     if (answered === "streamed") {
@@ -153,7 +164,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
   } catch (error) {
     // Aborted work fails with many different errors. So report the reason of the abort instead of these errors.
     const why = watched.signal.aborted ? watched.signal.reason : error;
-    facts.error = apiErrorOf(why).message;
+    facts.error = apiErrorOf(why);
     if (parts.isEnding()) headers = { ...headers, Connection: "close" };
     return send(errorAnswer(why));
   }

@@ -1,7 +1,7 @@
 /** A request in progress, with the parts that the endpoints need and the facts that they record. */
 import type { ServerResponse } from "node:http";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";
+import { type ApiError, apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";
 import { type EventWriter, openEvents } from "./event-writer.ts";
 import type { Lease, ServedModels } from "./served-models.ts";
 import { type TextPiece, type TextRequest, writeTexts } from "./texts.ts";
@@ -13,7 +13,7 @@ export interface ExchangeFacts {
   newTokens: number;
   /** Milliseconds from the beginning of the request to the first token. */
   firstTokenMs?: number;
-  error?: string;
+  error?: ApiError;
 }
 
 /** A request in progress. */
@@ -128,7 +128,7 @@ export const stream = async (
     events.end(done);
   } catch (error) {
     const known = apiErrorOf(error);
-    facts.error = known.message;
+    facts.error = known;
     const { event, data } = failed(errorBody(known));
     if (!response.destroyed)
       events.end(`${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`);

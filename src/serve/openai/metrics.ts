@@ -20,28 +20,10 @@ export interface ModelState {
   readonly counts: EngineCounts;
 }
 
-/** Quantiles of recent times, in milliseconds. */
-export interface Quantiles {
-  readonly p50: number;
-  readonly p99: number;
-}
-
-/** Recent speed of a server. */
-export interface RecentWork {
-  /** Tokens per second of all texts together, over the last 5 seconds. */
-  readonly tokensPerSecond: number;
-  /** Quantiles over the last 200 requests with tokens. Null: there was no such request. */
-  readonly firstToken: Quantiles | null;
-  readonly request: Quantiles | null;
-  /** Number of requests that ended since the start. */
-  readonly ended: number;
-}
-
 export interface Metrics {
   /** Call this function each time tokens were written, with the number of tokens. */
   wrote(tokens: number): void;
   note(request: EndedRequest): void;
-  recent(): RecentWork;
   /** All metrics as text. @param underWay number of requests in progress. */
   text(models: readonly ModelState[], underWay: number): string;
 }
@@ -70,54 +52,6 @@ const histogram = () => {
   };
 };
 
-/** Tokens are counted for this number of seconds, and times are kept for this number of latest requests. */
-const recentSeconds = 5;
-const recentRequests = 200;
-
-const quantilesOf = (times: readonly number[]): Quantiles | null => {
-  if (times.length === 0) return null;
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] as number;
-  return { p50: at(0.5), p99: at(0.99) };
-};
-
-/** Tokens of the last seconds, and times of the last requests. */
-const recentWork = () => {
-  const written: { readonly second: number; tokens: number }[] = [];
-  const firsts: number[] = [];
-  const totals: number[] = [];
-  let ended = 0;
-  const now = (): number => Math.floor(performance.now() / 1000);
-  const forget = (): void => {
-    while ((written[0]?.second ?? Number.POSITIVE_INFINITY) < now() - recentSeconds) written.shift();
-  };
-  const keep = (times: number[], time: number): void => {
-    times.push(time);
-    if (times.length > recentRequests) times.shift();
-  };
-  return {
-    wrote(tokens: number): void {
-      const last = written.at(-1);
-      if (last?.second === now()) last.tokens += tokens;
-      else written.push({ second: now(), tokens });
-      forget();
-    },
-    note(milliseconds: number, firstTokenMs: number | null): void {
-      ended++;
-      if (firstTokenMs === null) return;
-      keep(totals, milliseconds);
-      keep(firsts, firstTokenMs);
-    },
-    recent(): RecentWork {
-      forget();
-      // Leave out the current second, because it is not complete.
-      const whole = written.filter(({ second }) => second < now());
-      const tokensPerSecond = whole.reduce((sum, { tokens }) => sum + tokens, 0) / recentSeconds;
-      return { tokensPerSecond, firstToken: quantilesOf(firsts), request: quantilesOf(totals), ended };
-    },
-  };
-};
-
 const escaped = (label: string): string =>
   label.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 
@@ -125,22 +59,18 @@ export const createMetrics = (): Metrics => {
   const requests = new Map<string, number>();
   const total = histogram();
   const first = histogram();
-  const recent = recentWork();
   let promptTokens = 0;
   let newTokens = 0;
   return {
     wrote(tokens) {
       newTokens += tokens;
-      recent.wrote(tokens);
     },
-    recent: recent.recent,
     note({ path, status, milliseconds, firstTokenMs, ...tokens }) {
       const labels = `path="${escaped(path)}",status="${status}"`;
       requests.set(labels, (requests.get(labels) ?? 0) + 1);
       total.add(milliseconds / 1000);
       if (firstTokenMs !== null) first.add(firstTokenMs / 1000);
       promptTokens += tokens.promptTokens;
-      recent.note(milliseconds, firstTokenMs);
     },
     text(models, underWay) {
       const simple = (kind: string, name: string, about: string, value: number): readonly string[] => [

@@ -12,7 +12,8 @@ import { endUntaken } from "../http/untaken.ts";
 import { ApiError, errorAnswer, invalid } from "./api-error.ts";
 import { createApp } from "./app.ts";
 import { type CallerSettings, createCallers } from "./callers.ts";
-import { createMetrics, type RecentWork } from "./metrics.ts";
+import { createMetrics } from "./metrics.ts";
+import { createRecent, type RecentWork } from "./recent.ts";
 import { checkLogFile, createRequestLog } from "./request-log.ts";
 import { type ModelSource, openServedModels, type ServingLimits } from "./served-models.ts";
 
@@ -38,7 +39,7 @@ export interface ServerOptions extends CallerSettings, ServingLimits {
 /** State of a server, for the user. */
 export interface ServerState extends RecentWork {
   /** Number of requests in progress. */
-  readonly requests: number;
+  readonly running: number;
   /** For each model: whether it has a chat template, the number of texts in progress, and of waiting texts. */
   readonly models: readonly {
     readonly name: string;
@@ -87,9 +88,10 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   const models = await openServedModels(options.models, options, tell);
   const log = createRequestLog(options.log, tell);
   const metrics = createMetrics();
+  const recent = createRecent();
   const app = createApp({
     ...{ models, log, underWay, timeLimitMs: options.timeLimitMs, version: options.version },
-    ...{ callers: createCallers(options), bodies: createBodies(), metrics },
+    ...{ callers: createCallers(options), bodies: createBodies(), metrics, recent },
     isEnding: () => isEnding,
   });
   const listener = getRequestListener(app.fetch, {
@@ -144,8 +146,8 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
     async state() {
       const found = await models.state();
       return {
-        ...metrics.recent(),
-        requests: underWay.size,
+        ...recent.work(),
+        running: underWay.size,
         models: found.map(({ name, chats, texts, counts: { running } }) => ({
           name,
           chats,
