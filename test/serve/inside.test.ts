@@ -11,6 +11,7 @@ import { neighboursOf } from "#foretoken/inside/neighbours.js";
 import { patched } from "#foretoken/inside/patch.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
+import { pairScore } from "#foretoken/serve/studio/inside/pair.js";
 import type {
   AttentionAnswer,
   LensAnswer,
@@ -260,6 +261,20 @@ it("patched texts predict what the library's do", async () => {
   expect(answer.patched[2]?.probability).toBe(answer.corrupted.probability);
 });
 
+it("gives two texts with the same prediction no score, and a higher score to surer predictions", () => {
+  const candidate = (id: number, probability: number) => ({
+    id,
+    text: `${id}`,
+    probability,
+    logProb: Math.log(probability),
+  });
+  const clean = [candidate(1, 0.8), candidate(2, 0.1)];
+  expect(pairScore(clean, [candidate(1, 0.5), candidate(2, 0.4)])).toBe(0);
+  expect(pairScore(clean, [candidate(2, 0.5), candidate(1, 0.4)])).toBeCloseTo(0.4 * 0.5, 12);
+  expect(pairScore(clean, [candidate(3, 0.9)])).toBeCloseTo(0.8 * 0.9, 12);
+  expect(pairScore(clean, [])).toBe(0);
+});
+
 it("proposes two texts that differ in one token, and after which the model predicts different tokens", async () => {
   const config = smallRun("", 80, {
     learningRate: 0.03,
@@ -287,9 +302,11 @@ it("proposes two texts that differ in one token, and after which the model predi
   expect(clean.top[0]?.id).not.toBe(corrupted.top[0]?.id);
   expect(data).toContain(pair.clean);
 
-  const whole = await ask<PairAnswer>("pair", { text, whole: true });
-  expect(whole.pair?.clean).toBe(text);
-  expect(whole.pair?.corrupted).toHaveLength(text.length);
+  const whole = await ask<PairAnswer>("pair", { ...learned, text: pair.clean, whole: true });
+  expect(whole.pair?.clean).toBe(pair.clean);
+  expect(whole.pair?.corrupted).toHaveLength(pair.clean.length);
+  const both = await ask<PatchAnswer>("patch", { ...learned, ...whole.pair, places: [] });
+  expect(both.clean.top[0]?.id).not.toBe(both.corrupted.top[0]?.id);
   expect(await ask<PairAnswer>("pair", { text: "T", whole: true })).toMatchObject({ pair: null });
   // The text is longer than the context.
   expect(await ask<PairAnswer>("pair", { text: catText, whole: true })).toMatchObject({ pair: null });

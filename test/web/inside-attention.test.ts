@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { arcNames, arcsLayout, arcsWords } from "../../web/inside/attention/arcs-layout.ts";
 import { isShownWhole, openingHead, rowOf, strongestOf } from "../../web/inside/attention/opening.ts";
 
 const one = (from: number) => ({ from, to: from + 1 });
@@ -18,6 +19,17 @@ describe("what the attention opens on", () => {
 
   it("is the head whose last row reaches furthest, not counting the first token", () => {
     expect(openingHead({ maps, rows: spans, columns: spans }, undefined)).toEqual({ layer: 1, head: 0 });
+  });
+
+  it("is no head whose tokens all look at the same early token", () => {
+    // In the first head, all later tokens look at the second token. In the second head, only the last token does so.
+    const sink = [[1], [0.1, 0.9], [0.1, 0.9, 0], [0, 1, 0, 0]];
+    const own = [[1], [1, 0], [0.9, 0.1, 0], [0.4, 0.6, 0, 0]];
+    const both = [
+      { layer: 0, head: 0, values: sink },
+      { layer: 3, head: 1, values: own },
+    ];
+    expect(openingHead({ maps: both, rows: spans, columns: spans }, undefined)).toEqual({ layer: 3, head: 1 });
   });
 
   it("is one of the layer that the address names", () => {
@@ -48,4 +60,45 @@ it("a list is cut only where more than one and a half of its rows are hidden", (
   expect(isShownWhole(440, 384, 80)).toBe(true);
   expect(isShownWhole(300, 384, 80)).toBe(true);
   expect(isShownWhole(504, 384, 80)).toBe(false);
+});
+
+describe("the arcs", () => {
+  const words =
+    "When the old fisherman returned to the village , he told the children that the sea had given him back his brother , and that nobody would believe the story he had to tell .".split(
+      " ",
+    );
+  const tokens = words.map((text, id) => ({ id, text }));
+  const names = arcNames({ tokens, columns: words.map((_, n) => one(n)) });
+  const values = words.map((_, n) => (n === 0 ? 0.6 : n === 12 ? 0.3 : n === words.length - 1 ? 0.1 : 0));
+  const last = words.length - 1;
+
+  it("fit into the page with a sentence of 35 tokens, whose names are turned, and so show each target", () => {
+    expect(words).toHaveLength(35);
+    const layout = arcsLayout(names, values, last, 1100);
+    expect(layout.width).toBeLessThanOrEqual(1100);
+    expect(layout.isTurned).toBe(true);
+    expect(layout.arcs.map(({ column }) => column)).toEqual([0, 12, last]);
+    for (const [n, { left, width }] of layout.places.entries()) {
+      expect(left).toBeGreaterThanOrEqual(0);
+      expect(left + width).toBeLessThanOrEqual((layout.places[n + 1]?.left ?? layout.width) + 1e-9);
+    }
+  });
+
+  it("have upright names where these fit, and are wider than a narrow page only if lines would overlap", () => {
+    const short = arcsLayout(names.slice(0, 5), [1, 0, 0, 0, 0], 4, 700);
+    expect(short.isTurned).toBe(false);
+    expect(short.width).toBeLessThanOrEqual(700.5);
+    expect(arcsLayout(names, values, last, 340).width).toBe(35 * 15 + 8);
+  });
+
+  it("are said in words, with the strongest targets first", () => {
+    const rows = words.map((_, n) => one(n));
+    const answer = { tokens, rows, columns: rows, maps: [], left: 0, shape: {} } as unknown as Parameters<
+      typeof arcsWords
+    >[0];
+    expect(arcsWords(answer, values, last).replaceAll("\u00a0", " ")).toBe(
+      "“.” (35) looks at “When” (1) with 60.0 %, at “children” (13) with 30.0 % and at itself with 10.0 %.",
+    );
+    expect(arcsWords(answer, [], last)).toBe("");
+  });
 });

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { firstDifference } from "../../web/inside/heads/first-difference.ts";
 import { isQuick } from "../../web/inside/heads/quick.ts";
+import { lossScale } from "../../web/inside/heads/scale.ts";
 
 it("measures each head at once in a small model, and not before it is asked in a large one or on a long text", () => {
   const shape = (nLayer: number, nHead: number, parameters: number) => ({
@@ -25,4 +26,14 @@ it("marks only the first different word of two written texts, and none while the
   expect(marks("one two", "one x", true)).toEqual(["two", "x"]);
   expect(marks("a😀", "a😁")).toEqual(["😀", "😁"]);
   expect(marks("same", "same")).toEqual(["", ""]);
+});
+
+it("the scale of the changes has a number at both ends, and each end has the shade of its number", () => {
+  expect(lossScale([0.537, -0.196, 0.1])).toEqual({
+    largest: 0.537,
+    labels: ["the loss falls by 0.1960", "no change", "it rises by 0.5370"],
+    ends: [0.196 / 0.537, 1],
+  });
+  expect(lossScale([0.2, 0.1])).toMatchObject({ labels: ["no fall", "no change", "it rises by 0.2000"], ends: [0, 1] });
+  expect(lossScale([])).toEqual({ largest: 0, labels: ["the loss falls", "no change", "it rises"], ends: [1, 1] });
 });

@@ -1,9 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { ranked } from "../../web/inside/heads/ranked.ts";
-import { columnsThatFit, lensPage } from "../../web/inside/lens/lens-page.ts";
-import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
+import { columnsThatFit, lensPage, widestColumn } from "../../web/inside/lens/lens-page.ts";
+import { hasShortTokens, leadOf, leadWords, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { isSameModel, modelName, neighbourFailure, openingToken } from "../../web/inside/names.ts";
-import { mostRestored, openingPlaces, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
+import {
+  columnPlaces,
+  mostRestored,
+  openingPlaces,
+  restoredBy,
+  shownPlace,
+} from "../../web/inside/patching/restored.ts";
 import { insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
@@ -96,8 +102,35 @@ describe("the token that is predicted in the end", () => {
 
   it("leads from the stage on after which no other does", () => {
     const readings = [reading(7, 1), reading(1, 7), reading(2, 3), reading(3, 7), reading(7, 3), reading(7, 2)];
-    expect(leadOf(readings)).toEqual({ first: 4, among: 3 });
-    expect(leadOf([reading(7), reading(7)])).toEqual({ first: 0, among: 0 });
+    expect(leadOf(readings)).toEqual({ first: 4, before: [0], among: 3 });
+    expect(leadOf([reading(7), reading(7)])).toEqual({ first: 0, before: [], among: 0 });
+  });
+
+  it("is said to stay first where it was first before, with the rows in which it was", () => {
+    const stages = [
+      { kind: "embedding" as const },
+      ...[0, 1, 2, 3, 4, 5].flatMap((layer) => (["attention", "mlp"] as const).map((kind) => ({ kind, layer }))),
+    ];
+    const from = (...firsts: readonly number[]) =>
+      stages.map((stage, n) => {
+        const ids = firsts[Math.ceil(n / 2)] === 7 ? [7, 1] : [1, 2];
+        return {
+          stage,
+          top: ids.map((id) => ({ id, text: "", probability: 0.5, logProb: 0 })),
+          next: null,
+        };
+      });
+    const layers = lensRows(13, "layers", 12);
+    expect(leadWords(from(1, 7, 1, 7, 7, 1, 7), layers)).toEqual([
+      "This token stays first from layer 6 on (also first in layers 1 and 3 to 4).",
+    ]);
+    expect(leadWords(from(7, 1, 1, 1, 1, 1, 7), layers)[0]).toBe(
+      "This token stays first from layer 6 on (also first in the embedding).",
+    );
+    expect(leadWords(from(1, 1, 1, 1, 1, 7, 7), layers)[0]).toBe("This token ranks first from layer 5 on.");
+    expect(leadWords(from(1, 7, 1, 7, 7, 1, 7), lensRows(13, "parts", 12))[0]).toBe(
+      "This token stays first from layer 6 attention on (also first in layer 1 attention to layer 1 MLP and layer 3 attention to layer 4 MLP).",
+    );
   });
 
   it("has a line for each power of ten that its rank can pass", () => {
@@ -139,6 +172,14 @@ describe("what a patch brings back", () => {
 });
 
 describe("the map of patches", () => {
+  it("is offered by its two main columns where no cell is tried by itself", () => {
+    expect(openingPlaces({ nLayer: 30, parameters: 1.345e8 }, 35, [31])).toEqual([]);
+    const places = columnPlaces({ nLayer: 30 }, 35, [31]);
+    expect(places).toHaveLength(60);
+    expect(new Set(places.map(({ position }) => position))).toEqual(new Set([31, 34]));
+    expect(columnPlaces({ nLayer: 2 }, 4, [3])).toHaveLength(2);
+  });
+
   it("is tried by itself in a small model, the columns with the information first", () => {
     const places = openingPlaces({ nLayer: 2, parameters: 1e6 }, 4, [1]);
     expect(places).toHaveLength(8);
@@ -171,6 +212,18 @@ describe("the pages of the lens", () => {
     expect(columnsThatFit(69, "parts", true)).toBe(16);
     expect(columnsThatFit(69, "layers", false)).toBe(12);
     expect(columnsThatFit(10, "parts", false)).toBe(2);
+  });
+
+  it("have columns that all fit, however long their tokens are", () => {
+    for (const width of [22.4, 40, 69])
+      for (const rows of ["layers", "parts"] as const) {
+        const columns = columnsThatFit(width, rows, false);
+        const widest = widestColumn(width, rows, columns);
+        expect(widest).toBeGreaterThanOrEqual(5.2);
+        // The names of the rows, the columns, and the space of 1 pixel beside each column.
+        expect((rows === "layers" ? 5 : 7.9) + columns * (widest + 1 / 16)).toBeLessThanOrEqual(width);
+      }
+    expect(widestColumn(69, "layers", 3)).toBe(8);
   });
 });
 

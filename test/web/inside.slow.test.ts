@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import type {
@@ -19,6 +20,7 @@ const { server, openPage, runToEnd } = useStudioPages();
 const text = "The cat sat on a";
 const hostile = "<img src=x onerror=alert(1)>";
 const last = "runs/kept/last";
+const speaks = "runs/speaks/last";
 
 const at = (more: Readonly<Record<string, string>> = {}, model = last): string =>
   `/inside?${new URLSearchParams({ model, text, ...more }).toString()}`;
@@ -55,6 +57,15 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const out = server.path("runs", "kept");
     const options = { backend: "wasm", threads: 1, keepLast: 3 } as const;
     for await (const event of train({ text: catText + hostile.repeat(9), out, config, ...options }))
+      expect(event.v).toBe(1);
+    // This model has learned two sentences, so a changed character changes its predictions.
+    const surer = { learningRate: 0.03, evalInterval: 40, checkpointInterval: 40, batchSize: 8 };
+    const learning = smallRun("", 80, surer).config as { model: object };
+    const shape = { contextLength: 16, nLayer: 1, nHead: 2, nEmbd: 32, mlp: { hidden: 64 } };
+    for await (const event of train({
+      ...{ text: "I speak to you. I swear to you. ".repeat(60), out: server.path("runs", "speaks") },
+      ...{ config: { ...learning, model: shape }, backend: "wasm", threads: 1 },
+    }))
       expect(event.v).toBe(1);
     await runToEnd("single", 4);
   }, 600_000);
@@ -226,7 +237,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("Neighbours", { exact: true }).click();
     await page.getByRole("button", { name: "c", exact: true }).click();
     const near = await server.post<NeighboursAnswer>("inside/neighbours", { model: last, token: "c", top: 20 });
-    await page.getByRole("heading", { name: /^Nearest to c/ }).waitFor();
+    await page.getByRole("heading", { name: /^Nearest to c cosine; bars from 0 to 1$/ }).waitFor();
     expect(await page.locator(".neighbours .candidate-share").first().textContent()).toBe(
       near.body.neighbours[0]?.cosine.toFixed(3),
     );
@@ -259,8 +270,86 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(share).not.toBe(percent(body.corrupted.probability));
   });
 
+  const saved = [
+    ["attention", {}, ["the attention map", "the arcs"]],
+    ["lens", { view: "lens" }, ["the lens"]],
+    ["neighbours", { view: "neighbours" }, ["the neighbours"]],
+    ["heads", { view: "heads" }, ["the map of heads"]],
+    ["patching", { view: "patching", corrupted: "The mat sat on t" }, ["the patching map"]],
+  ] as const;
+
+  it.each(saved)("saves %s as SVG and PNG files that name the model and the text", async (view, query, names) => {
+    const page = await openPage(at(query));
+    const save = async (name: string, format: string): Promise<Buffer> => {
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: `Save ${name} as ${format}` }).click(),
+      ]);
+      expect(download.suggestedFilename()).toBe(
+        `kept-last-checkpoint-step-12-${name.replace("the ", "").replaceAll(" ", "-")}.${format.toLowerCase()}`,
+      );
+      return readFile(await download.path());
+    };
+    for (const name of names) {
+      await page.getByRole("button", { name: `Save ${name} as SVG` }).waitFor();
+      await page.locator(".computing span").waitFor({ state: "detached" });
+      const svg = (await save(name, "SVG")).toString();
+      expect(svg).toContain("Model: kept: last checkpoint, step 12");
+      if (view !== "neighbours") expect(svg).toContain(view === "patching" ? "The mat sat on t" : text);
+      if (view === "lens") expect(svg).toContain("<polyline");
+      const error = await page.evaluate(
+        (file) => new DOMParser().parseFromString(file, "image/svg+xml").querySelector("parsererror")?.textContent,
+        svg,
+      );
+      expect(error).toBeUndefined();
+      const png = await save(name, "PNG");
+      expect(png.subarray(1, 4).toString()).toBe("PNG");
+      const [, width, height] = /width="(\d+)" height="(\d+)"/u.exec(svg) ?? [];
+      expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([2 * Number(width), 2 * Number(height)]);
+    }
+  });
+
+  it("shows whole columns of the lens, at each width", async () => {
+    const page = await openPage(at({ view: "lens" }));
+    for (const width of [1280, 700, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.locator(".lens-cell").first().waitFor();
+      await page.locator(".computing span").waitFor({ state: "detached" });
+      const box = page.locator(".cells-box");
+      expect(await box.evaluate((one) => one.scrollWidth - one.clientWidth), `${width}`).toBeLessThanOrEqual(0);
+      expect(await page.locator(".edge-left.more, .edge-right.more").count()).toBe(0);
+    }
+  });
+
+  it("keeps the numbers of the loss in view together with their header, and names both ends of the scale", async () => {
+    const page = await openPage(at({ view: "heads" }));
+    await page.locator(".head-ranking li").nth(3).waitFor();
+    await page.setViewportSize({ width: 1280, height: 220 });
+    await page.evaluate("document.querySelector('.heads-list > :last-child').scrollIntoView({ block: 'end' })");
+    const edges = (selector: string) =>
+      page
+        .locator(selector)
+        .first()
+        .evaluate((one) => {
+          const { top, bottom } = one.getBoundingClientRect();
+          return { top, bottom };
+        });
+    const [head, first, last] = [
+      await edges(".losses thead"),
+      await edges(".losses tbody tr"),
+      await edges(".losses tbody tr:last-child"),
+    ];
+    expect(head.top).toBeGreaterThanOrEqual(0);
+    expect(first.top).toBeGreaterThanOrEqual(head.bottom - 1);
+    expect(last.bottom).toBeLessThanOrEqual(220);
+    const labels = await page.locator(".heat-scale li").allTextContents();
+    expect(labels[0]).toMatch(/^(?:the loss falls by \d\.\d{4}|no fall)$/u);
+    expect(labels[1]).toBe("no change");
+    expect(labels[2]).toMatch(/^(?:it rises by \d\.\d{4}|no rise)$/u);
+  });
+
   it("begins patching with a part of the run's sample, and says what the two texts and the map show", async () => {
-    const page = await openPage(`/inside?${new URLSearchParams({ model: last, view: "patching" })}`);
+    const page = await openPage(`/inside?${new URLSearchParams({ model: speaks, view: "patching" })}`);
     await page.locator(".patch-says", { hasText: /After the second text, it predicts /u }).waitFor();
     const clean = await page.getByLabel("First text (clean)").inputValue();
     const corrupted = await page.getByLabel("Second text (corrupted), same number of tokens").inputValue();
@@ -279,8 +368,18 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(await page.getByLabel("First text (clean)").inputValue()).toBe(clean);
   });
 
+  it("asks for the second text where no change of a token changes what a model predicts", async () => {
+    // This model has hardly learned anything, so its predictions after its own sample are all the same.
+    const page = await openPage(`/inside?${new URLSearchParams({ model: last, view: "patching" })}`);
+    await page.getByText("No example found: change one token of the second text.").waitFor();
+    expect(await page.getByLabel("Second text (corrupted), same number of tokens").inputValue()).toBe(
+      await page.getByLabel("First text (clean)").inputValue(),
+    );
+    expect(await page.locator(".heat-cells").count()).toBe(0);
+  });
+
   it("says while it searches for an example that it does so, keeps what is typed, and gives the own text back", async () => {
-    const page = await openPage(`/inside?${new URLSearchParams({ model: last })}`);
+    const page = await openPage(`/inside?${new URLSearchParams({ model: speaks })}`);
     await page.locator(".map-box").waitFor();
     const given = await page.getByLabel("Text", { exact: true }).inputValue();
     const held: (() => Promise<void>)[] = [];

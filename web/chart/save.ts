@@ -50,10 +50,14 @@ const pngOf = async (svg: string): Promise<Blob> => {
   }
 };
 
+/** Saves a picture. PNG files have twice its size in pixels. */
+export const saveSvg = async (svg: string, name: string, format: "SVG" | "PNG"): Promise<void> => {
+  const file = format === "SVG" ? new Blob([svg], { type: "image/svg+xml" }) : await pngOf(svg);
+  download(file, fileName(name, format.toLowerCase()));
+};
+
 export const saveFigure = async (figure: Figure, name: string, format: FigureFormat): Promise<void> => {
-  const ending = format.toLowerCase();
   if (format === "CSV")
-    download(new Blob([csvOf(figure.curves, figure.xLabel)], { type: "text/csv" }), fileName(name, ending));
-  else if (format === "SVG") download(new Blob([svgOf(figure)], { type: "image/svg+xml" }), fileName(name, ending));
-  else download(await pngOf(svgOf(figure)), fileName(name, ending));
+    download(new Blob([csvOf(figure.curves, figure.xLabel)], { type: "text/csv" }), fileName(name, "csv"));
+  else await saveSvg(svgOf(figure), name, format);
 };

@@ -48,7 +48,8 @@ interface Place extends LabelPlace {
   readonly color: string;
 }
 
-const escaped = (text: string): string =>
+/** Text for an XML file. */
+export const escaped = (text: string): string =>
   text
     // Replaces characters that XML forbids. They would make the file unreadable.
     // biome-ignore lint/suspicious/noControlCharactersInRegex: those are the ones to find

@@ -1,12 +1,14 @@
 /** Tokens nearest to a token, by the angle between their vectors. */
 import { useSignal } from "@preact/signals";
 import type { NeighboursAnswer, TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
+import { modelName } from "../models/model-names.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { address, setQuery } from "../shell/address.ts";
 import { visible } from "../tokens/surprise.ts";
 import { Bars } from "./cells/bars.tsx";
 import { areCharacters, neighbourFailure, openingToken } from "./names.ts";
+import { SavePicture } from "./picture/save-picture.tsx";
 import { useAnswer } from "./state.ts";
 
 const matrices = [
@@ -52,6 +54,12 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
   const token = id ?? given ?? "";
   const body = token === "" ? undefined : { model, token, top: 20, of };
   const { value, failure, isWaiting } = useAnswer<NeighboursAnswer>("inside/neighbours", body);
+  const bars = (value?.neighbours ?? []).map((one) => ({
+    key: one.id,
+    name: visible(one.text),
+    share: one.cosine,
+    text: one.cosine.toFixed(3).replace("-", "−"),
+  }));
   return (
     <>
       <p class="about-view">
@@ -96,15 +104,23 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
             title={
               <>
                 Nearest to <span class="mono">{visible(value.token.text)}</span>{" "}
-                <span class="soft">cosine, from −1 to 1</span>
+                <span class="soft">cosine; bars from 0 to 1</span>
               </>
             }
-            bars={value.neighbours.map((one) => ({
-              key: one.id,
-              name: visible(one.text),
-              share: one.cosine,
-              text: one.cosine.toFixed(3).replace("-", "−"),
-            }))}
+            aside={
+              <SavePicture
+                name="the neighbours"
+                model={modelName(model)}
+                picture={() => ({
+                  kind: "neighbours",
+                  model: modelName(model),
+                  token: visible(value.token.text),
+                  vectors: of === "head" ? "the vectors that predict tokens" : "the vectors that the model reads",
+                  bars,
+                })}
+              />
+            }
+            bars={bars}
           />
         </div>
       )}

@@ -3,18 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
 import { ScrollFrame } from "../cells/scroll-frame.tsx";
-import { clipped, isOne, tokenAt } from "../names.ts";
+import { arcNames, arcOpacity, arcsLayout, arcWidth, leastNumber } from "./arcs-layout.ts";
 import { strongestOf } from "./opening.ts";
 
-const character = 8.5;
-/** Minimum distance between tokens, in pixels. */
-const gap = 10;
-const widest = 56;
-const tall = 110;
-/** Free pixels to the right of a token that is scrolled into view. */
+/** Free pixels to the left and to the right of tokens that are scrolled into view. */
 const beside = 24;
-/** Minimum attention for an arc. Weaker arcs would be too thin to distinguish. */
-const least = 0.02;
 
 export interface ArcsProps {
   readonly answer: AttentionAnswer;
@@ -33,31 +26,25 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
     observer.observe(around);
     return () => observer.disconnect();
   }, []);
-  const { tokens, columns, rows, maps } = answer;
+  const { columns, rows, maps, shape } = answer;
   const own = columns.findIndex(({ from }) => from === rows[row]?.from);
-  const names = columns.map((span) =>
-    isOne(span) ? clipped(tokenAt(tokens, span.from), 14) : `${span.from + 1}–${span.to}`,
-  );
-  const widths = names.map((name) => Math.max(1, [...name].length) * character);
-  const taken = widths.reduce((sum, wide) => sum + wide, 0);
-  // The border takes 2 pixels.
-  const between = Math.max(gap, Math.min(widest, (room - 2 - taken) / (names.length + 1)));
-  let reached = between;
-  const places = widths.map((wide) => {
-    const middle = reached + wide / 2;
-    reached += wide + between;
-    return { middle, wide };
-  });
+  const names = arcNames(answer);
   const values = maps[0]?.values[row] ?? [];
-  const middleOf = (column: number): number => places[column]?.middle ?? 0;
+  const most = strongestOf(values);
+  // The border takes 2 pixels.
+  const { places, arcs, width, height, isTurned, numbers } = arcsLayout(names, values, own, room - 2);
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const [at, shown] = [middleOf(own), element.clientWidth];
-    // With the causal mask, all arcs come from the left, so the token is placed at the right.
-    if (at < element.scrollLeft || at + beside > element.scrollLeft + shown)
-      element.scrollLeft = answer.shape.isCausal ? at + beside - shown : at - shown / 2;
-  }, [row, answer, room, reached]);
+    const middleOf = (column: number): number => places[column]?.middle ?? 0;
+    const [at, target, wide] = [middleOf(own), middleOf(most), element.clientWidth];
+    const [left, right] = [Math.min(at, target) - beside, Math.max(at, target) + beside];
+    const isIn = left >= element.scrollLeft && right <= element.scrollLeft + wide;
+    if (isIn) return;
+    // The token and its strongest target are in view, if both fit. With the causal mask, all arcs come from the left.
+    if (right - left <= wide) element.scrollLeft = (left + right - wide) / 2;
+    else element.scrollLeft = shape.isCausal ? at + beside - wide : at - wide / 2;
+  }, [row, answer, room, width]);
   const inside = (to: number): number => Math.max(0, Math.min(rows.length - 1, to));
   const moves: Readonly<Record<string, number>> = {
     ArrowLeft: row - 1,
@@ -71,11 +58,6 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
     onRow(inside(to));
     event.preventDefault();
   };
-  const furthest = Math.max(
-    1,
-    ...values.map((value, column) => (value < least ? 0 : Math.abs(middleOf(own) - middleOf(column)))),
-  );
-  const most = strongestOf(values);
   return (
     <ScrollFrame box={box}>
       <div
@@ -95,39 +77,38 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
           if (to >= 0) onRow(to);
         }}
       >
-        <svg width={reached} height={tall + 34} viewBox={`0 0 ${reached} ${tall + 34}`} aria-hidden="true">
-          {values.map((value, column) => {
-            if (value < least) return null;
-            const [a, b] = [middleOf(column), middleOf(own)];
-            // Attention to the token itself is a loop above the token.
-            const rise = a === b ? 26 : 14 + (tall - 24) * (Math.abs(b - a) / furthest) ** 0.6;
-            const [left, right] = a === b ? [a - 14, a + 14] : [a, b];
-            return (
-              <path
-                key={column}
-                class="arc"
-                d={`M${a} ${tall} C${left} ${tall - rise * 1.25} ${right} ${tall - rise * 1.25} ${b} ${tall}`}
-                stroke-width={1 + 7 * value}
-                stroke-opacity={0.25 + 0.75 * Math.sqrt(value)}
-              />
-            );
-          })}
-          {names.map((name, column) => {
-            const { middle, wide } = places[column] ?? { middle: 0, wide: 0 };
+        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+          {arcs.map(({ column, value, path }) => (
+            <path key={column} class="arc" d={path} stroke-width={arcWidth(value)} stroke-opacity={arcOpacity(value)} />
+          ))}
+          {places.map((place, column) => {
             const target = rows.findIndex(({ from }) => from === columns[column]?.from);
             const value = values[column];
+            const top = place.top + 4;
             return (
               <g
                 key={column}
                 class={column === own ? "arc-token own" : value === undefined ? "arc-token masked" : "arc-token"}
                 data-row={target}
               >
-                <rect x={middle - wide / 2 - 3} y={tall + 2} width={wide + 6} height={18} rx={3} />
-                <text x={middle} y={tall + 15} text-anchor="middle">
-                  {name}
-                </text>
-                {value !== undefined && value >= 0.1 && (
-                  <text class="arc-share" x={middle} y={tall + 31} text-anchor="middle">
+                <rect x={place.left} y={place.top} width={place.width} height={place.height} rx={3} />
+                {isTurned ? (
+                  <text
+                    class="turned"
+                    x={place.middle + 4}
+                    y={top}
+                    text-anchor="end"
+                    transform={`rotate(-90 ${place.middle + 4} ${top})`}
+                  >
+                    {place.name}
+                  </text>
+                ) : (
+                  <text x={place.middle} y={place.top + 13} text-anchor="middle">
+                    {place.name}
+                  </text>
+                )}
+                {value !== undefined && value >= leastNumber && (
+                  <text class="arc-share" x={place.middle} y={numbers + 4} text-anchor="middle">
                     {Math.round(value * 100)}
                   </text>
                 )}

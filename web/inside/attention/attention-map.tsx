@@ -1,4 +1,5 @@
 /** Attention of one head as a matrix, read with the pointer or the keys. */
+import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer, Span } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
@@ -93,11 +94,13 @@ export interface AttentionMapProps {
   readonly answer: AttentionAnswer;
   readonly cell: Cell;
   readonly isWaiting: boolean;
+  /** Buttons that save the map. */
+  readonly save: VNode;
   /** Called when the pointer or the keys move to a cell. */
   readonly onCell: (cell: Cell) => void;
 }
 
-export const AttentionMap = ({ answer, cell, isWaiting, onCell }: AttentionMapProps) => {
+export const AttentionMap = ({ answer, cell, isWaiting, save, onCell }: AttentionMapProps) => {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
@@ -153,11 +156,14 @@ export const AttentionMap = ({ answer, cell, isWaiting, onCell }: AttentionMapPr
   };
   return (
     <figure class="attention-map" aria-busy={isWaiting}>
-      <figcaption>
-        <b>
-          Layer {map.layer + 1}, head {map.head + 1}
-        </b>{" "}
-        <span class="soft">rows attend to columns</span>
+      <figcaption class="picture-head">
+        <span>
+          <b>
+            Layer {map.layer + 1}, head {map.head + 1}
+          </b>{" "}
+          <span class="soft">rows attend to columns</span>
+        </span>
+        {save}
       </figcaption>
       <div
         ref={box}

@@ -3,14 +3,17 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { AttentionAnswer, InsideShape, Span, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { modelName } from "../../models/model-names.ts";
 import { count, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { address, setQuery } from "../../shell/address.ts";
 import { Bars } from "../cells/bars.tsx";
 import { isOne, spanName, spanWords } from "../names.ts";
+import { SavePicture } from "../picture/save-picture.tsx";
 import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
 import { Arcs } from "./arcs.tsx";
+import { arcsWords } from "./arcs-layout.ts";
 import { AttentionMap, type Cell } from "./attention-map.tsx";
 import { openingHead, rowOf, strongestOf } from "./opening.ts";
 import { Overview } from "./overview.tsx";
@@ -140,7 +143,8 @@ const AboutHead = ({ answer, isOpening }: { readonly answer: AttentionAnswer; re
   if (own === undefined || other === undefined) return null;
   return (
     <p class="about num">
-      {isOpening && "The page begins with this head, because on average it looks furthest back from the last token. "}
+      {isOpening &&
+        "The page begins with this head, because its last token looks far back, at tokens that other tokens look at less. "}
       {`In the last row, ${spanWords(tokens, own)} looks most at ${spanWords(tokens, other)}: ${percent(values[column] ?? 0)} of its attention.`}
     </p>
   );
@@ -215,6 +219,19 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
                 answer={answer}
                 cell={cell}
                 isWaiting={one.isWaiting}
+                save={
+                  <SavePicture
+                    name="the attention map"
+                    model={modelName(model)}
+                    picture={() => ({
+                      kind: "attention map",
+                      model: modelName(model),
+                      text,
+                      answer,
+                      isCausal: shape.isCausal,
+                    })}
+                  />
+                }
                 onCell={(next) => {
                   pointed.value = next;
                 }}
@@ -226,7 +243,17 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
       </div>
       {answer !== undefined && (
         <>
-          <h2>Attention as arcs</h2>
+          <div class="picture-head">
+            <h2>Attention as arcs</h2>
+            <SavePicture
+              name="the arcs"
+              model={modelName(model)}
+              picture={() => ({ kind: "attention arcs", model: modelName(model), text, answer, row })}
+            />
+          </div>
+          <p class="about num" role="status">
+            {arcsWords(answer, answer.maps[0]?.values[row] ?? [], row)}
+          </p>
           <p class="soft about">
             Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention. Attention
             below 2&nbsp;% has no arc. Attention of 10&nbsp;% or more is also shown as a number. Choose another token

@@ -1,5 +1,6 @@
 /** Draws attention as a picture. A darker cell has more attention. Masked cells are hatched. */
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { strengthOf } from "./strength.ts";
 
 export type AttentionValues = AttentionAnswer["maps"][number]["values"];
 
@@ -24,12 +25,6 @@ export const mapColors = (): MapColors => {
     soft: of("--soft"),
   };
 };
-
-/**
- * Darkness of the shade for a probability. The square root makes small probabilities visible. The legend uses the same
- * shades.
- */
-export const strengthOf = (probability: number): number => Math.sqrt(Math.max(0, Math.min(1, probability)));
 
 /** Position of rows and columns in a picture. */
 export interface Frame {

@@ -1,5 +1,5 @@
 /** Tokens with bars that show their shares. */
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 
 export interface Bar {
   readonly key: string | number;
@@ -10,9 +10,19 @@ export interface Bar {
   readonly isMarked?: boolean;
 }
 
-export const Bars = ({ title, bars }: { readonly title: ComponentChildren; readonly bars: readonly Bar[] }) => (
+export interface BarsProps {
+  readonly title: ComponentChildren;
+  readonly bars: readonly Bar[];
+  /** Shown next to the title. */
+  readonly aside?: VNode;
+}
+
+export const Bars = ({ title, bars, aside }: BarsProps) => (
   <section class="bars">
-    <h3>{title}</h3>
+    <div class="picture-head">
+      <h3>{title}</h3>
+      {aside}
+    </div>
     <ul>
       {bars.map(({ key, name, share, text, isMarked = false }) => (
         <li key={key} class={isMarked ? "candidate taken" : "candidate"}>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { surpriseLevels } from "../../tokens/surprise.ts";
 import { keepRevealed } from "./reveal.ts";
 import { ScrollFrame } from "./scroll-frame.tsx";
+import { shareLevel } from "./share.ts";
 
 export interface CellLook {
   readonly text: string | VNode;
@@ -25,6 +26,8 @@ export interface CellsProps {
   readonly kind?: string;
   readonly look: (row: number, column: number) => CellLook;
   readonly chosen?: { readonly row: number; readonly column: number };
+  /** Maximum width of a column in rem. Default: the content determines the width. */
+  readonly columnWidth?: number;
   /** Column that is scrolled into view while no cell is chosen. */
   readonly firstColumn?: number;
   readonly onChoose: (row: number, column: number) => void;
@@ -46,7 +49,7 @@ const moves: Readonly<Record<string, readonly [number, number]>> = {
 const percents = (strength: number): string => `${(100 * Math.max(0, Math.min(1, strength))).toFixed(1)}%`;
 
 export const Cells = (props: CellsProps) => {
-  const { label, corner, rows, columns, kind = "", look, chosen, firstColumn, onChoose, onPoint } = props;
+  const { label, corner, rows, columns, kind = "", look, chosen, columnWidth, firstColumn, onChoose, onPoint } = props;
   const box = useRef<HTMLDivElement>(null);
   const table = useRef<HTMLTableElement>(null);
   const [focused, setFocused] = useState({ row: 0, column: 0 });
@@ -65,7 +68,13 @@ export const Cells = (props: CellsProps) => {
   return (
     <ScrollFrame box={box}>
       <div ref={box} class="cells-box">
-        <table ref={table} class={`cells ${kind}`} aria-label={label} onKeyDown={onKeyDown}>
+        <table
+          ref={table}
+          class={`cells ${kind}`}
+          aria-label={label}
+          onKeyDown={onKeyDown}
+          {...(columnWidth === undefined ? {} : { style: { "--column": `${columnWidth}rem` } })}
+        >
           <thead>
             <tr>
               <th scope="col">{corner}</th>
@@ -116,10 +125,7 @@ export const Cells = (props: CellsProps) => {
 };
 
 /** CSS class for a probability. Higher probabilities are darker. */
-export const shareClass = (probability: number): string => {
-  const level = [0.9, 0.5, 0.2, 0.05, 0.01].findIndex((least) => probability >= least);
-  return `share-${level === -1 ? 0 : 5 - level}`;
-};
+export const shareClass = (probability: number): string => `share-${shareLevel(probability)}`;
 
 const levels = [0, 1, 2, 3, 4, 5] as const;
 

@@ -60,22 +60,25 @@ export const Heat = ({ nameOf, cell, hint, ...cells }: HeatProps) => {
 
 export interface HeatKeyProps {
   readonly label: string;
-  /** Meaning of a cell without a shade, and meaning of the full shade. */
-  readonly from: string;
-  readonly to: string;
-  /** Meaning of the full shade in the other colour. */
-  readonly against: string;
+  /** Meanings of the left end, the middle (no shade) and the right end of the strip. */
+  readonly labels: readonly [string, string, string];
+  /** Strengths of the shades at the two ends, from 0 to 1. Default: full strength. */
+  readonly ends?: readonly [number, number];
   /** Meaning of a grey cell. Undefined if no cell is grey. */
   readonly none?: string | undefined;
 }
 
 /** Legend of a heat map: one strip. Labels below the strip explain its ends and its middle. */
-export const HeatKey = ({ label, from, to, against, none }: HeatKeyProps) => (
+export const HeatKey = ({ label, labels, ends: [low, high] = [1, 1], none }: HeatKeyProps) => (
   <div class="shade-key heat-key">
-    <ul class="heat-scale num" aria-label={label}>
-      <li>{against}</li>
-      <li>{from}</li>
-      <li>{to}</li>
+    <ul
+      class="heat-scale num"
+      aria-label={label}
+      style={{ "--low": `${Math.round(100 * low)}%`, "--high": `${Math.round(100 * high)}%` }}
+    >
+      {labels.map((text, n) => (
+        <li key={n}>{text}</li>
+      ))}
     </ul>
     {none !== undefined && (
       <span class="heat-key-none">

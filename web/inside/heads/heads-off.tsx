@@ -3,15 +3,19 @@ import { useSignal } from "@preact/signals";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import type { ScoreAnswer } from "../../../src/serve/studio/protocol.ts";
+import { modelName } from "../../models/model-names.ts";
 import { count, duration, loss } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { address, setQuery } from "../../shell/address.ts";
 import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
+import type { Picture } from "../picture/draw.ts";
+import { SavePicture } from "../picture/save-picture.tsx";
 import { useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
 import { headKey, useEachHead } from "./each-head.ts";
 import { isQuick } from "./quick.ts";
 import { ranked } from "./ranked.ts";
+import { lossScale } from "./scale.ts";
 import { TwoTexts } from "./two-texts.tsx";
 
 const same = (a: HeadPlace, b: HeadPlace): boolean => a.layer === b.layer && a.head === b.head;
@@ -34,7 +38,7 @@ const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(
 const Losses = ({ before, after }: { readonly before: ScoreAnswer; readonly after: ScoreAnswer | undefined }) => (
   <table class="losses num">
     <caption class="hidden-text">Loss of the text with all heads, and without the chosen heads</caption>
-    <thead>
+    <thead class="losses-head">
       <tr>
         <th scope="col">Loss of the text</th>
         <th scope="col">All heads</th>
@@ -73,6 +77,9 @@ const HeadLink = ({ layer, head }: HeadPlace) => {
   );
 };
 
+/** A duration. A line never breaks inside it. */
+const time = (seconds: number): string => duration(seconds).replaceAll(" ", "\u00a0");
+
 const mostRanked = 8;
 
 const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, number>; readonly tokens: number }) => {
@@ -107,7 +114,7 @@ const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">
       {`Which of the ${count(heads)} heads does the model rely on here? For each head, only this head is switched off, and the loss is measured.`}
-      {seconds !== undefined && ` This takes about ${duration(seconds)}.`}
+      {seconds !== undefined && ` This takes about ${time(seconds)}.`}
     </p>
     <div class="row">
       <button type="button" class="primary" onClick={onMeasure}>
@@ -133,7 +140,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   // While the next answer is loading, the previous answer may be for another text.
   const whole = before.isWaiting ? undefined : before.value?.natsPerToken;
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
-  const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
+  const scale = lossScale(changes.values());
   const isMeasured = changes.size === heads;
   // Before the first head is measured, the estimate for each head is the time that the loss of the whole text took.
   const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
@@ -147,11 +154,37 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
     const isOff = off.some((one) => same(one, { layer, head }));
     const change = changes.get(headKey(layer, head));
     return {
-      value: change === undefined ? undefined : change / (largest || 1),
+      value: change === undefined ? undefined : change / (scale.largest || 1),
       words: `${isOff ? "off" : "on"}${change === undefined ? "" : `; without it alone the loss changes by ${signed(change)}`}`,
       className: isOff ? "head-off" : "",
     };
   };
+  const none = isMeasured ? undefined : "not measured";
+  const [most] = ranked(changes);
+  const picture = (): Picture => ({
+    kind: "heat map",
+    title: "Change of the loss when one head is switched off",
+    model: modelName(model),
+    texts: [{ name: "Text", text }],
+    corner: "Layer",
+    rows: Array.from({ length: shape.nLayer }, (_, n) => String(n + 1)),
+    columns: Array.from({ length: shape.nHead }, (_, n) => ({ number: `${n + 1}`, name: "" })),
+    values: Array.from({ length: shape.nLayer }, (_, layer) =>
+      Array.from({ length: shape.nHead }, (_, head) => cellAt(layer, head).value),
+    ),
+    framed: most === undefined ? undefined : { row: most.layer, column: most.head },
+    colors: "losses",
+    scale: { labels: scale.labels, ends: scale.ends, none },
+    says:
+      whole === undefined || most === undefined
+        ? []
+        : [
+            `With all heads, the loss of the text is ${loss(whole)} nats per token. The largest change: ${signed(most.change)} without head ${most.head + 1} of layer ${most.layer + 1}.`,
+          ],
+    notes: [
+      `Rows are layers, and columns are heads. The numbers are in nats per token, means over ${count(tokens.length - 1)} predictions.`,
+    ],
+  });
   return (
     <>
       <p class="about-view">
@@ -184,10 +217,11 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
         {!isMeasured && !isOffered && canScore && whole !== undefined && (
           <span class="soft num about">
             {each.isUnderWay
-              ? `${count(changes.size)} of ${count(heads)}, about ${duration(secondsLeft)} more`
-              : `takes about ${duration(secondsLeft)}`}
+              ? `${count(changes.size)} of ${count(heads)}, about ${time(secondsLeft)} more`
+              : `takes about ${time(secondsLeft)}`}
           </span>
         )}
+        {changes.size > 0 && <SavePicture name="the map of heads" model={modelName(model)} picture={picture} />}
       </div>
       {isOffered && (
         <Offer
@@ -201,14 +235,8 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
       )}
       <div class="map-and-list">
         {!isOffered && (
-          <div class="heat-column">
-            <HeatKey
-              label="Change of the loss with one head off"
-              against="the loss falls"
-              from="no change"
-              to={largest === 0 ? "it rises" : `it rises by ${largest.toFixed(4)}`}
-              none={isMeasured ? undefined : "not measured"}
-            />
+          <div class="heat-column of-losses">
+            <HeatKey label="Change of the loss with one head off" labels={scale.labels} ends={scale.ends} none={none} />
             <Heat
               label="Heads: Enter switches a head off or on"
               corner="Layer"
@@ -226,8 +254,8 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
             />
           </div>
         )}
-        <div>
-          <div aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
+        <div class="heads-list">
+          <div class="losses-box" aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
             {before.value !== undefined && (
               <Losses before={before.value} after={body === undefined ? undefined : after.value} />
             )}

@@ -18,3 +18,13 @@ export const columnsThatFit = (width: number, rows: keyof typeof namesWidth, isS
   const room = width - namesWidth[rows];
   return Math.max(least, Math.min(most, Math.floor(room / columnWidth[isShort ? "short" : "usual"])));
 };
+
+/** Maximum width of a column in rem. Longer tokens are cut. */
+const widest = 8;
+
+/**
+ * Maximum width of a column in rem, so that all columns fit. Without a limit, long tokens would push the first column
+ * out of view. @param width in rem.
+ */
+export const widestColumn = (width: number, rows: keyof typeof namesWidth, columns: number): number =>
+  Math.min(widest, Math.floor((100 * (width - namesWidth[rows])) / columns) / 100 - 0.07);

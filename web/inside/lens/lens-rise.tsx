@@ -1,7 +1,8 @@
 /** Rank of the final prediction at each stage. The ranks show how the prediction forms. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { LensPosition } from "../../../src/inside/lens.ts";
-import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import type { LensPosition, LensReading } from "../../../src/inside/lens.ts";
+import type { Candidate } from "../../../src/pretrained/model/likeliest.ts";
+import type { InsideShape, LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { count, percent } from "../../parts/format.ts";
 import { visible } from "../../tokens/surprise.ts";
 import { useAnswer } from "../state.ts";
@@ -14,33 +15,50 @@ const right = 10;
 const top = 8;
 const bottom = 22;
 
-export interface RiseProps {
-  readonly viewed: Viewed;
-  readonly position: LensPosition;
-  readonly stage: number;
+export interface Ranks {
+  /** The final prediction at the position. */
+  readonly final: Candidate;
+  /** Readings of all stages. In each reading, `next` is the final prediction. */
+  readonly readings: readonly LensReading[];
+  readonly isWaiting: boolean;
 }
 
-export const Rise = ({ viewed: { model, text, all }, position, stage }: RiseProps) => {
-  const { shape } = all;
-  const at = position.position;
-  const final = position.readings.at(-1)?.top[0];
+/**
+ * Ranks of the final prediction at a position. `ranks` is undefined while the first ranks are loading, or if the model
+ * cannot give ranks.
+ */
+export const useRanks = (
+  { model, text, all: { shape } }: Viewed,
+  position: LensPosition | undefined,
+): { readonly ranks: Ranks | undefined; readonly isWaiting: boolean } => {
+  const at = position?.position ?? 0;
+  const final = position?.readings.at(-1)?.top[0];
   // The context must have space for one more token. Without a causal mask, the added token would change the earlier
   // positions.
   const canAsk = shape.isCausal && at + 1 < shape.contextLength && final !== undefined;
   const body = canAsk ? { model, text, from: at, to: at + 1, top: 1, next: final.id } : undefined;
-  const box = useRef<HTMLElement>(null);
-  const [width, setWidth] = useState(0);
   const { value, isWaiting } = useAnswer<LensAnswer>("inside/lens", body);
   const readings = value?.positions[0]?.readings ?? [];
-  const isThere = final !== undefined && readings.length > 1 && value?.positions[0]?.position === at;
+  const isThere = readings.length > 1 && value?.positions[0]?.position === at;
+  return { ranks: isThere && final !== undefined ? { final, readings, isWaiting } : undefined, isWaiting };
+};
+
+export interface RiseProps {
+  readonly ranks: Ranks;
+  readonly shape: InsideShape;
+  readonly stage: number;
+}
+
+export const Rise = ({ ranks: { final, readings, isWaiting }, shape, stage }: RiseProps) => {
+  const box = useRef<HTMLElement>(null);
+  const [width, setWidth] = useState(0);
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
     const observer = new ResizeObserver(() => setWidth(element.clientWidth));
     observer.observe(element);
     return () => observer.disconnect();
-  }, [isThere]);
-  if (!isThere) return null;
+  }, []);
   const ranks = readings.map(({ next }) => next?.rank ?? shape.vocabSize);
   const most = Math.log10(Math.max(2, shape.vocabSize));
   const x = (n: number): number => left + (Math.max(0, width - left - right) * n) / (readings.length - 1);

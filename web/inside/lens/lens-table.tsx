@@ -3,7 +3,8 @@ import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition, LensReading } from "../../../src/inside/lens.ts";
 import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
-import { count, percent } from "../../parts/format.ts";
+import { modelName } from "../../models/model-names.ts";
+import { capital, count, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { address, setQuery } from "../../shell/address.ts";
@@ -12,23 +13,30 @@ import { Bars } from "../cells/bars.tsx";
 import { type CellLook, Cells, ShadeKey, shareClass } from "../cells/cells.tsx";
 import { rem } from "../cells/reveal.ts";
 import { clipped } from "../names.ts";
+import type { Picture } from "../picture/draw.ts";
+import { SavePicture } from "../picture/save-picture.tsx";
 import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
-import { columnsThatFit, lensPage } from "./lens-page.ts";
-import { Rise } from "./lens-rise.tsx";
-import { hasShortTokens, isShortToken, type LensRows, leadOf, lensRows, rowOfStage } from "./lens-rows.ts";
+import { columnsThatFit, lensPage, widestColumn } from "./lens-page.ts";
+import { type Ranks, Rise, useRanks } from "./lens-rise.tsx";
+import {
+  hasShortTokens,
+  isShortToken,
+  type LensRows,
+  leadWords,
+  lensRows,
+  rowOfStage,
+  type ShownRows,
+  stageWords,
+} from "./lens-rows.ts";
 
 const rowChoices = [
   { value: "layers", label: "Layers" },
   { value: "parts", label: "Attention and MLP" },
 ] as const satisfies readonly { readonly value: LensRows; readonly label: string }[];
 
-const stageName = ({ stage }: LensReading, rows: LensRows): string => {
-  if (stage.kind === "embedding") return "Embedding";
-  const layer = `Layer ${stage.layer + 1}`;
-  if (rows === "layers") return layer;
-  return `${layer} ${stage.kind === "attention" ? "attention" : "MLP"}`;
-};
+const stageName = (reading: LensReading, rows: LensRows): string =>
+  capital(stageWords(reading, rows).replace("the ", ""));
 
 const lookOf = (position: LensPosition | undefined, stage: number): CellLook => {
   const reading = position?.readings[stage];
@@ -52,32 +60,23 @@ interface DetailProps {
   readonly viewed: Viewed;
   readonly position: LensPosition;
   readonly stage: number;
-  readonly rows: LensRows;
+  readonly shown: ShownRows;
+  readonly ranks: Ranks | undefined;
 }
 
-/** Says from which stage on the final prediction has rank 1. */
-const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
-  const last = position.readings.at(-1);
-  const final = last?.top[0];
-  if (final === undefined) return null;
-  const { first, among } = leadOf(position.readings);
-  const nameOf = (stage: number): string => {
-    const reading = position.readings[stage];
-    return reading === undefined ? "" : stageName(reading, rows).replace(/^[EL]/u, (letter) => letter.toLowerCase());
-  };
-  return (
-    <p>
-      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. This token
-      ranks first from {nameOf(first)} on.
-      {among < first && ` From ${nameOf(among)} on, this token is one of the ${last?.top.length} likeliest tokens.`}
-    </p>
-  );
+/** What the model predicts after a token, and from which row on. Null: there is no prediction. */
+const saysOf = ({ readings }: LensPosition, shown: ShownRows) => {
+  const final = readings.at(-1)?.top[0];
+  return final === undefined
+    ? null
+    : { name: visible(final.text), share: percent(final.probability), lead: leadWords(readings, shown).join(" ") };
 };
 
-const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
+const Detail = ({ viewed, position, stage, shown, ranks }: DetailProps) => {
   const reading = position.readings[stage];
   if (reading === undefined) return null;
   const { top, next } = reading;
+  const says = saysOf(position, shown);
   return (
     <div class="lens-detail" role="status">
       <div>
@@ -85,7 +84,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
           title={
             <>
               After <span class="mono">{visible(position.token.text)}</span>, at{" "}
-              {stageName(reading, rows).replace(/^[EL]/u, (letter) => letter.toLowerCase())}
+              {stageWords(reading, shown.rows).replace("the ", "")}
             </>
           }
           bars={top.map(({ id, text, probability }) => ({
@@ -97,7 +96,11 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
           }))}
         />
         <div class="num about">
-          <Lead position={position} rows={rows} />
+          {says !== null && (
+            <p>
+              The model predicts <span class="mono">{says.name}</span> with {says.share}. {says.lead}
+            </p>
+          )}
           {next !== null && (
             <p>
               The text continues with <span class="mono">{visible(next.text)}</span>: {percent(next.probability)}, rank{" "}
@@ -106,7 +109,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
           )}
         </div>
       </div>
-      <Rise viewed={viewed} position={position} stage={stage} />
+      {ranks !== undefined && <Rise ranks={ranks} shape={viewed.all.shape} stage={stage} />}
     </div>
   );
 };
@@ -133,7 +136,8 @@ export const LensTable = (viewed: Viewed) => {
   // The stages are known before the first answer: the embedding, and attention and MLP of each layer.
   const stageCount = 1 + 2 * all.shape.nLayer;
   const stage = indexOf("stage", stageCount, stageCount - 1);
-  const { rows, stages } = lensRows(stageCount, address.value.query.get("rows"), stage);
+  const shownRows = lensRows(stageCount, address.value.query.get("rows"), stage);
+  const { rows, stages } = shownRows;
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const { from, to } = lensPage(at, time, columnsThatFit(width, rows, all.tokens.every(isShortToken)));
@@ -144,6 +148,27 @@ export const LensTable = (viewed: Viewed) => {
   const column = Math.min(at - from, positions.length - 1);
   const shown = positions[column];
   const isShort = hasShortTokens(positions);
+  const { ranks, isWaiting: isRankWaiting } = useRanks(viewed, shown);
+  const nameOfRow = (n: number): string => {
+    const reading = readings[n];
+    return reading === undefined ? "" : stageName(reading, rows);
+  };
+  const picture = (): Picture => {
+    const says = shown === undefined ? null : saysOf(shown, shownRows);
+    return {
+      kind: "lens",
+      model: modelName(model),
+      text,
+      positions,
+      tokens: time,
+      rows: stages.map((n) => ({ stage: n, name: nameOfRow(n) })),
+      chosen: { column, stage },
+      ranks: ranks?.readings,
+      vocabSize: all.shape.vocabSize,
+      nLayer: all.shape.nLayer,
+      says: says === null ? [] : [`The model predicts “${says.name}” with ${says.share}. ${says.lead}`],
+    };
+  };
   return (
     <>
       <p class="about-view">
@@ -160,6 +185,14 @@ export const LensTable = (viewed: Viewed) => {
           onChange={(next) => setQuery({ rows: next, stage: String(rowOfStage(next, stage) + 1) })}
         />
         <ShadeKey label="Probability in %" own="the final prediction" other="another token" />
+        {shown !== undefined && (
+          <SavePicture
+            name="the lens"
+            model={modelName(model)}
+            isWaiting={isWaiting || isRankWaiting}
+            picture={picture}
+          />
+        )}
       </div>
       {to - from < time && (
         <div class="row lens-pages">
@@ -180,21 +213,21 @@ export const LensTable = (viewed: Viewed) => {
             label="Predictions after each token, from the embedding to the last layer"
             kind={isShort ? "lens-cells short" : "lens-cells"}
             corner="Text"
-            rows={stages.map((n) => {
-              const reading = readings[n];
-              return reading === undefined ? "" : stageName(reading, rows);
-            })}
+            rows={stages.map(nameOfRow)}
             columns={positions.map(({ position, token }) => (
-              <>
+              <span key={position} class="lens-name">
                 <span class="soft num">{position + 1}</span> <span class="mono">{clipped(visible(token.text))}</span>
-              </>
+              </span>
             ))}
+            columnWidth={widestColumn(width, rows, to - from)}
             look={(r, c) => lookOf(positions[c], stages[r] ?? 0)}
             chosen={{ row: stages.indexOf(stage), column }}
             onChoose={(r, c) => setIndex({ at: from + c, stage: stages[r] ?? 0 })}
           />
         )}
-        {shown !== undefined && <Detail viewed={viewed} position={shown} stage={stage} rows={rows} />}
+        {shown !== undefined && (
+          <Detail viewed={viewed} position={shown} stage={stage} shown={shownRows} ranks={ranks} />
+        )}
       </div>
     </>
   );

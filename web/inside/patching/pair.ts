@@ -1,7 +1,7 @@
 /** Texts for patching that the page proposes until the reader chooses own texts. */
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { PairAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import type { PairAnswer, PairRequest } from "../../../src/serve/studio/inside/protocol.ts";
 import { api, postJson } from "../../server/request.ts";
 import { beginningOf, sampleOf } from "../first-text.ts";
 import { waiting } from "../state.ts";
@@ -20,16 +20,23 @@ export interface Wanted {
 
 const proposed = signal<Proposed>({ key: "", pair: null });
 
+/** A shorter text has a map that fits on a screen, so a part of it would be no gain. */
+const leastForPart = 100;
+
 /**
- * A run's own sample gives a better pair than its first characters, so the search may use any part of the sample, unless
- * the clean text must be the whole text.
+ * A run's own sample gives a better pair than its first characters, so the search may use any part of the sample. For a
+ * long text, the search may use a part of it if no change of one token changes its last prediction. The clean text is
+ * the whole text if this is required.
  */
 const find = async ({ model, text, isWhole }: Wanted, abort: AbortSignal): Promise<PairAnswer["pair"]> => {
+  const ask = async (body: PairRequest): Promise<PairAnswer["pair"]> => {
+    const answer = await postJson<PairAnswer>(`${api}/inside/pair`, body, abort);
+    return answer.kind === "ok" ? answer.value.pair : null;
+  };
   const sample = isWhole ? undefined : await sampleOf(model);
-  const isOwn = sample !== undefined && beginningOf(sample) === text;
-  const body = isOwn ? { model, text: sample } : { model, text, whole: true };
-  const answer = await postJson<PairAnswer>(`${api}/inside/pair`, body, abort);
-  return answer.kind === "ok" ? answer.value.pair : null;
+  if (sample !== undefined && beginningOf(sample) === text) return ask({ model, text: sample });
+  const pair = await ask({ model, text, whole: true });
+  return pair !== null || isWhole || text.length < leastForPart ? pair : ask({ model, text });
 };
 
 /**

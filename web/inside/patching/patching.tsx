@@ -1,7 +1,9 @@
 /** Activation patching: finds the activations of one text that cause its answer in another text. */
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../../src/serve/studio/inside/protocol.ts";
-import { capital, count, inPercent, loss, percent } from "../../parts/format.ts";
+import { modelName } from "../../models/model-names.ts";
+import { capital, count, duration, inPercent, loss, percent } from "../../parts/format.ts";
 import { NarrowFold } from "../../parts/narrow-fold.tsx";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
@@ -10,11 +12,23 @@ import { visible } from "../../tokens/surprise.ts";
 import { Bars } from "../cells/bars.tsx";
 import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
 import { clipped } from "../names.ts";
+import type { Picture } from "../picture/draw.ts";
+import { SavePicture } from "../picture/save-picture.tsx";
 import { indexOf, setIndex, setText, textOf, useAnswer } from "../state.ts";
 import { TextForm } from "../text-form.tsx";
 import type { Viewed } from "../viewed.ts";
 import { type Found, type PatchTableProps, usePatches } from "./patches.ts";
-import { changedIn, mostRestored, openingPlaces, placeKey, placeName, restoredBy, shownPlace } from "./restored.ts";
+import {
+  changedIn,
+  columnPlaces,
+  mostRestored,
+  openingPlaces,
+  type Place,
+  placeKey,
+  placeName,
+  restoredBy,
+  shownPlace,
+} from "./restored.ts";
 import { cellWords, movedWords, textsWords } from "./words.ts";
 
 const parts = [
@@ -22,6 +36,17 @@ const parts = [
   { value: "attention", label: "Attention" },
   { value: "mlp", label: "MLP" },
 ] as const;
+
+/** Which activation a patch copies. */
+const partNotes = {
+  residual: "The copied state is the whole residual stream after the layer.",
+  attention: "The copied state is the output of the attention of the layer.",
+  mlp: "The copied state is the output of the MLP of the layer.",
+} as const satisfies Readonly<Record<PatchPart, string>>;
+
+/** At which place the answer is restored most. */
+const bestWords = (best: Place & { readonly probability: number }, part: PatchPart): string =>
+  `${part === "residual" ? "before the last token, the" : "the"} answer is restored most at ${placeName(best)}: ${percent(best.probability)}`;
 
 const partOf = (query: URLSearchParams): PatchPart =>
   parts.find(({ value }) => value === query.get("part"))?.value ?? "residual";
@@ -83,7 +108,40 @@ const Says = ({
   </div>
 );
 
-const PatchMap = ({ request, base }: PatchTableProps) => {
+interface OfferProps {
+  readonly base: PatchAnswer;
+  /** Estimated seconds for one cell. */
+  readonly seconds: number;
+  readonly columns: readonly Place[];
+  readonly all: readonly Place[];
+  readonly onTry: (places: readonly Place[]) => void;
+  readonly onByHand: () => void;
+}
+
+/** Shown in place of a map that is too slow to fill without a click. */
+const Offer = ({ base, seconds, columns, all, onTry, onByHand }: OfferProps) => (
+  <div class="patch-offer">
+    <p class="num">
+      {`The map has ${count(all.length)} cells: ${count(base.shape.nLayer)} layers × ${count(base.tokens.clean.length)} tokens. It takes about ${durationOf(seconds * all.length)}. The columns of the changed token and of the last token contain most of the information. They take about ${durationOf(seconds * columns.length)}.`}
+    </p>
+    <div class="row">
+      <button type="button" class="primary" onClick={() => onTry(columns)}>
+        Try these two columns
+      </button>
+      <button type="button" onClick={() => onTry(all)}>
+        Try every cell
+      </button>
+      <button type="button" onClick={onByHand}>
+        Choose a cell by hand
+      </button>
+    </div>
+  </div>
+);
+
+/** A duration. A line never breaks inside it. */
+const durationOf = (seconds: number): string => duration(seconds).replaceAll(" ", "\u00a0");
+
+const PatchMap = ({ request, base, seconds }: PatchTableProps & { readonly seconds: number }) => {
   const part = partOf(address.value.query);
   const { nLayer } = base.shape;
   const { clean } = base.tokens;
@@ -102,6 +160,12 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     layer: Math.floor(n / clean.length),
     position: n % clean.length,
   }));
+  const isByHand = useSignal(false);
+  useEffect(() => {
+    isByHand.value = false;
+  }, [JSON.stringify(request)]);
+  // A map without values would be a large grey area.
+  const isOffered = opening.length === 0 && found.size === 0 && !isUnderWay && !isByHand.value;
   const left = everywhere.filter((place) => !found.has(placeKey(place)));
   // At the last token, the whole stream after the last layer is the prediction itself, so this place is no finding.
   const counted = part === "residual" ? [...found].filter(([place]) => !place.endsWith(` ${last}`)) : found;
@@ -119,6 +183,41 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
       className: isBest ? "heat-best" : "",
     };
   };
+  const labels = [
+    "further away",
+    `second text, ${percent(base.corrupted.probability)}`,
+    `first text, ${percent(base.clean.probability)}`,
+  ] as const;
+  const none = left.length > 0 ? "not tried" : undefined;
+  const picture = (): Picture => ({
+    kind: "heat map",
+    title: `Activation patching: where the model has the information for “${visible(base.answer.text)}”`,
+    model: modelName(request.model),
+    texts: [
+      { name: "First text", text: request.clean },
+      { name: "Second text", text: request.corrupted },
+    ],
+    corner: "Layer",
+    rows: Array.from({ length: nLayer }, (_, n) => String(n + 1)),
+    columns: clean.map(({ id, text }, n) => {
+      const other = base.tokens.corrupted[n];
+      return {
+        number: String(n + 1),
+        name: visible(text),
+        other: other === undefined || other.id === id ? undefined : visible(other.text),
+      };
+    }),
+    values: Array.from({ length: nLayer }, (_, layer) => clean.map((_, position) => cellAt(layer, position).value)),
+    framed: best === undefined ? undefined : { row: best.layer, column: best.position },
+    colors: "patches",
+    scale: { labels, ends: [1, 1], none },
+    says: [textsWords(base), ...(part === "residual" ? [movedWords(found, base) ?? ""] : [])].filter(Boolean),
+    notes: [
+      cellWords(base),
+      ...(best === undefined ? [] : [`The framed cell: ${bestWords(best, part)}.`]),
+      partNotes[part],
+    ],
+  });
   return (
     <>
       <Says base={base} found={found} part={part} />
@@ -130,7 +229,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
           onChange={(next) => setQuery({ part: next === "residual" ? null : next })}
         />
         <AnswerChoice base={base} />
-        {(isUnderWay || left.length > 0) && (
+        {!isOffered && (isUnderWay || left.length > 0) && (
           <button
             type="button"
             class={isUnderWay ? "" : "primary"}
@@ -144,51 +243,64 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             {count(found.size)} of {count(everywhere.length)}
           </span>
         )}
+        {found.size > 0 && <SavePicture name="the patching map" model={modelName(request.model)} picture={picture} />}
       </div>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
-      <div class="map-and-list">
-        <div class="heat-column" aria-busy={isUnderWay}>
-          <HeatKey
-            label="Probability of the answer with one activation restored"
-            from={`second text, ${percent(base.corrupted.probability)}`}
-            to={`first text, ${percent(base.clean.probability)}`}
-            against="further away"
-            none={left.length > 0 ? "not tried" : undefined}
-          />
-          <Heat
-            label="Places to patch: Enter tries a place"
-            corner="Layer"
-            rows={Array.from({ length: nLayer }, (_, n) => String(n + 1))}
-            columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
-            nameOf={(layer, position) => capital(placeName({ layer, position }))}
-            cell={cellAt}
-            hint="Point at a cell to see its values. Choose a cell to try only this cell."
-            {...(isChosen ? { chosen } : {})}
-            {...(changed[0] === undefined ? {} : { firstColumn: changed[0] })}
-            onChoose={(layer, at) => setIndex({ layer, at })}
-          />
-        </div>
+      {isOffered && (
+        <Offer
+          base={base}
+          seconds={seconds}
+          columns={columnPlaces(base.shape, clean.length, changed)}
+          all={everywhere}
+          onTry={(places) => void ask(places)}
+          onByHand={() => {
+            isByHand.value = true;
+          }}
+        />
+      )}
+      <div class={isOffered ? "" : "map-and-list"}>
+        {!isOffered && (
+          <div class="heat-column" aria-busy={isUnderWay}>
+            <HeatKey label="Probability of the answer with one activation restored" labels={labels} none={none} />
+            <Heat
+              label="Places to patch: Enter tries a place"
+              corner="Layer"
+              rows={Array.from({ length: nLayer }, (_, n) => String(n + 1))}
+              columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
+              nameOf={(layer, position) => capital(placeName({ layer, position }))}
+              cell={cellAt}
+              hint="Point at a cell to see its values. Choose a cell to try only this cell."
+              {...(isChosen ? { chosen } : {})}
+              {...(changed[0] === undefined ? {} : { firstColumn: changed[0] })}
+              onChoose={(layer, at) => setIndex({ layer, at })}
+            />
+          </div>
+        )}
         <div>
-          <p class="row best-patch">
-            <span class={best === undefined ? "soft" : "num"}>
-              {best === undefined
-                ? "Try every cell to see where the answer is restored most."
-                : `${part === "residual" ? "Before the last token, the" : "The"} answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} cells tried).`}
-            </span>
-            {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
-              <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
-                Show it
-              </button>
-            )}
-          </p>
+          {!isOffered && (
+            <p class="row best-patch">
+              <span class={best === undefined ? "soft" : "num"}>
+                {best === undefined
+                  ? "Try every cell to see where the answer is restored most."
+                  : `${capital(bestWords(best, part))} (${count(found.size)} cells tried).`}
+              </span>
+              {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
+                <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
+                  Show it
+                </button>
+              )}
+            </p>
+          )}
           <div class="three-readings" aria-live="polite">
             <Reading title="First text" reading={base.clean} answer={base.answer.id} />
             <Reading title="Second text" reading={base.corrupted} answer={base.answer.id} />
-            <Reading
-              title={shown === undefined ? "Patched" : `Patched at ${placeName(shown)}`}
-              reading={shown === undefined ? undefined : found.get(placeKey(shown))}
-              answer={base.answer.id}
-            />
+            {!isOffered && (
+              <Reading
+                title={shown === undefined ? "Patched" : `Patched at ${placeName(shown)}`}
+                reading={shown === undefined ? undefined : found.get(placeKey(shown))}
+                answer={base.answer.id}
+              />
+            )}
           </div>
         </div>
       </div>
@@ -221,7 +333,7 @@ const Chosen = ({ text, given, example }: Pick<Viewed, "text" | "given" | "examp
         ? "No example found: change one token of the second text."
         : text === given
           ? "The second text is an example of the page: one token of the first text is changed."
-          : "Both texts are an example of the page: a part of the run’s last sample, and the same part with one token changed."}
+          : `Both texts are an example of the page: a part of ${given.includes(text) ? "the text of the other tabs" : "the run’s last sample"}, and the same part with one token changed.`}
     {text !== given && (
       <button type="button" onClick={() => setQuery({ whole: "1" })}>
         Use the text of the other tabs
@@ -273,7 +385,7 @@ export const Patching = ({ model, text, given, all, example }: Viewed) => {
                   </button>
                 </p>
               )
-            : found.asked !== undefined && <PatchMap request={found.asked} base={value} />}
+            : found.asked !== undefined && <PatchMap request={found.asked} base={value} seconds={found.seconds} />}
         </div>
       )}
     </>

@@ -49,22 +49,31 @@ export const changedIn = ({ clean, corrupted }: PatchAnswer["tokens"]): readonly
 /** If all passes together have at most this number of multiplications, they take at most about ten seconds. */
 const quickWork = 3e11;
 
+type Size = Pick<InsideShape, "nLayer" | "parameters">;
+
+const placesIn = ({ nLayer }: Pick<Size, "nLayer">, columns: readonly number[]): readonly Place[] =>
+  columns.flatMap((position) => Array.from({ length: nLayer }, (_, layer) => ({ layer, position })));
+
+/** Columns of the changed token and of the last token, where the information is. */
+const mainColumns = (time: number, changed: readonly number[]): readonly number[] => [
+  ...new Set([...changed.slice(0, 1), time - 1]),
+];
+
+/** Places of the columns of the changed token and of the last token. */
+export const columnPlaces = (shape: Pick<Size, "nLayer">, time: number, changed: readonly number[]): readonly Place[] =>
+  placesIn(shape, mainColumns(time, changed));
+
 /**
  * Places that are tried without a click, in the order in which they are tried. The columns of the changed token and of
  * the last token come first, because the information is there. Only these columns are tried if all places would take too
  * long, and no place if these columns would take too long, too.
  */
-export const openingPlaces = (
-  { nLayer, parameters }: Pick<InsideShape, "nLayer" | "parameters">,
-  time: number,
-  changed: readonly number[],
-): readonly Place[] => {
-  const own = [...new Set([...changed.slice(0, 1), time - 1])];
-  const others = Array.from({ length: time }, (_, n) => n).filter((n) => !own.includes(n));
-  const places = (columns: readonly number[]): readonly Place[] =>
-    columns.flatMap((position) => Array.from({ length: nLayer }, (_, layer) => ({ layer, position })));
-  const isQuick = (some: readonly Place[]): boolean => 2 * some.length * parameters * time <= quickWork;
-  const all = [...places(own), ...places(others)];
+export const openingPlaces = (shape: Size, time: number, changed: readonly number[]): readonly Place[] => {
+  const main = mainColumns(time, changed);
+  const others = Array.from({ length: time }, (_, n) => n).filter((n) => !main.includes(n));
+  const isQuick = (some: readonly Place[]): boolean => 2 * some.length * shape.parameters * time <= quickWork;
+  const all = placesIn(shape, [...main, ...others]);
   if (isQuick(all)) return all;
-  return isQuick(places(own)) ? places(own) : [];
+  const own = placesIn(shape, main);
+  return isQuick(own) ? own : [];
 };

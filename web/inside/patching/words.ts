@@ -2,6 +2,7 @@
 import type { PatchAnswer, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent, some } from "../../parts/format.ts";
 import { visible } from "../../tokens/surprise.ts";
+import { rangesWords } from "../ranges.ts";
 import { changedIn, placeKey } from "./restored.ts";
 
 type Base = Omit<PatchAnswer, "patched">;
@@ -38,18 +39,6 @@ export const textsWords = (base: Base): string => {
 /** What a cell of the map is. */
 export const cellWords = ({ answer, clean }: Base): string =>
   `Each cell of the map copies one inner state (activation) of the first text into the second text. The greener a cell, the nearer ${quoted(answer.text)} comes to ${percent(clean.probability)} again.`;
-
-/** As `1 to 3 and 5`. The layers are sorted. */
-const rangesWords = (layers: readonly number[]): string => {
-  const ranges: [number, number][] = [];
-  for (const layer of layers) {
-    const last = ranges.at(-1);
-    if (last?.[1] === layer - 1) last[1] = layer;
-    else ranges.push([layer, layer]);
-  }
-  const all = ranges.map(([from, to]) => (from === to ? `${from}` : `${from} to ${to}`));
-  return all.length < 2 ? all.join("") : `${all.slice(0, -1).join(", ")} and ${all.at(-1)}`;
-};
 
 const isRun = (layers: readonly number[]): boolean => layers.every((one, n) => one === (layers[0] ?? 0) + n);
 

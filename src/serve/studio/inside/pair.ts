@@ -32,14 +32,15 @@ const knownWords = [
 const partTokens = 16;
 /** More characters than `partTokens` tokens have. */
 const partCharacters = 400;
-/** Number of parts of the text to search. */
-const mostParts = 12;
+/** Number of parts of the text to search. A model with few passes gets fewer parts, so that passes are left for trials. */
+const [leastParts, mostParts] = [2, 12];
+const passesPerPart = 8;
 /** Number of candidates per position. */
 const candidates = 8;
 /** Distances from the changed token to the predicted token. Information that moves is visible only over a distance. */
 const [nearest, farthest] = [3, 7];
 /** If all passes together have at most this number of multiplications, they take at most a few seconds. */
-const mostWork = 2e10;
+const mostWork = 4e10;
 /** Known words need only a few passes, so the model may be larger. */
 const mostKnownWork = 1e11;
 const mostTrials = 400;
@@ -65,28 +66,37 @@ const predictionsOf = async (model: PairModel, ids: Int32Array, signal: AbortSig
 };
 
 /**
- * Score of two predictions, from 0 to 1. The score is high if the model is sure of both predictions and the predictions
- * differ.
+ * Score of two predictions, from 0 to 1. The score is high if the model is sure of both predictions. It is 0 if the
+ * predictions are equal: a map of two such texts would not show where a prediction comes from.
  */
 export const pairScore = (clean: readonly Candidate[], corrupted: readonly Candidate[]): number => {
   const [answer] = clean;
   const [other] = corrupted;
-  if (answer === undefined || other === undefined) return 0;
+  if (answer === undefined || other === undefined || other.id === answer.id) return 0;
   const left = corrupted.find(({ id }) => id === answer.id)?.probability ?? 0;
-  // Texts with the same prediction are only used if there are no other texts.
-  const weight = other.id === answer.id ? 0.01 : 1;
-  return weight * (answer.probability - left) * other.probability;
+  return (answer.probability - left) * other.probability;
 };
 
 /**
  * How natural the text after the changed token is for the model, from 0 to 1. The unlikeliest token before `end` counts.
  * Otherwise the changed text could be no text, such as a misspelled word.
+ * @param clean predictions of the unchanged text. If given, a token that is unlikely there may be unlikely here, too.
  */
-const naturalness = (ids: ArrayLike<number>, predictions: Predictions, at: number, end: number): number => {
-  const shares = predictions
-    .slice(at + 1, end)
-    .map((some, n) => some.find(({ id }) => id === ids[at + 1 + n])?.probability ?? 0);
-  return Math.min(1, ...shares.map((share) => share / natural));
+const naturalness = (
+  ids: ArrayLike<number>,
+  changed: Predictions,
+  at: number,
+  end: number,
+  clean?: Predictions,
+): number => {
+  const shareIn = (predictions: Predictions, position: number): number =>
+    predictions[position]?.find(({ id }) => id === ids[position])?.probability ?? 0;
+  let least = 1;
+  for (let position = at + 1; position < end; position++) {
+    const needed = clean === undefined ? natural : Math.min(natural, shareIn(clean, position));
+    if (needed > 0) least = Math.min(least, shareIn(changed, position) / needed);
+  }
+  return least;
 };
 
 interface Part {
@@ -99,6 +109,8 @@ interface Trial {
   /** Position of the changed token, and the token in its place. */
   readonly at: number;
   readonly other: Candidate;
+  /** Number of likelier other tokens at this position. */
+  readonly likelier: number;
   /** Whether both tokens are words. */
   readonly isOfWords: boolean;
 }
@@ -107,16 +119,20 @@ const encoded = ({ tokenizer }: PairModel, text: string): Int32Array =>
   withBegin(tokenizer, tokenizer.encode(text, "text"));
 
 /** Beginnings of words, evenly spread over the text, as indexes. */
-const wordStarts = (text: string): readonly number[] => {
+const wordStarts = (text: string, most: number): readonly number[] => {
   const starts = [...text.matchAll(/(?<=\s|^)[\p{L}\p{N}]/gu)].map(({ index }) => index);
-  const step = Math.max(1, Math.ceil(starts.length / mostParts));
+  const step = Math.max(1, Math.ceil(starts.length / most));
   return starts.filter((_, n) => n % step === 0);
 };
 
+/** Number of trials if one pass has `work` multiplications. */
+const passesOf = (work: number): number => Math.max(leastTrials, Math.min(mostTrials, Math.floor(mostWork / work)));
+
 /** Texts of at most `partTokens` tokens that begin with a word and fit into the model's context. */
-const partsOf = (model: PairModel, text: string): readonly Int32Array[] => {
+const partsOf = (model: PairModel, text: string, parameters: number): readonly Int32Array[] => {
   const most = Math.min(partTokens, model.config.contextLength);
-  const parts = wordStarts(text).map((start) => {
+  const count = Math.floor(passesOf(parameters * most) / passesPerPart);
+  const parts = wordStarts(text, Math.max(leastParts, Math.min(mostParts, count))).map((start) => {
     // Half of a surrogate pair is no character.
     const part = text.slice(start, start + partCharacters).replace(/[\uD800-\uDBFF]$/, "");
     return encoded(model, part).slice(0, most);
@@ -131,7 +147,10 @@ const trialsOf = ({ tokenizer }: PairModel, part: Part, last: number): readonly 
     if (own === undefined || !hasLetter(tokenizer.decode([own]))) return [];
     const others = predicted.filter(({ id, text }) => id !== own && hasLetter(text));
     const isOwnWord = isWord(tokenizer.decode([own]));
-    return others.map((other) => ({ part, at, other, isOfWords: isOwnWord && isWord(other.text) }));
+    return others.map((other, likelier) => ({
+      ...{ part, at, other, likelier },
+      isOfWords: isOwnWord && isWord(other.text),
+    }));
   });
 
 /** The texts before the token `end`. Undefined if the tokenizer would encode these texts as other tokens. */
@@ -176,19 +195,19 @@ const knownPair = async (model: PairModel, clean: string, signal: AbortSignal): 
  */
 export const findPair = async (model: PairModel, text: string, search: PairSearch): Promise<Pair | undefined> => {
   const { whole, parameters, signal } = search;
-  const read = whole ? [encoded(model, text)] : partsOf(model, text);
+  const read = whole ? [encoded(model, text)] : partsOf(model, text, parameters);
   const longest = Math.max(1, ...read.map(({ length }) => length));
   const work = parameters * longest;
   const known = whole && work <= mostKnownWork ? await knownPair(model, text, signal) : undefined;
   if (known !== undefined || work > mostWork) return known;
   const parts: Part[] = [];
   for (const ids of read) parts.push({ ids, predictions: await predictionsOf(model, ids, signal) });
-  const passes = Math.max(leastTrials, Math.min(mostTrials, Math.floor(mostWork / work)));
   const all = parts.flatMap((part) => trialsOf(model, part, part.ids.length - (whole ? 1 : nearest - 1)));
   const ofWords = all.filter((one) => one.isOfWords);
   const trials = (ofWords.length < leastTrials ? all : ofWords)
-    .sort((a, b) => b.other.probability - a.other.probability)
-    .slice(0, passes);
+    // Different positions first: two likely tokens at the same position often have similar meanings.
+    .sort((a, b) => a.likelier - b.likelier || b.other.probability - a.other.probability)
+    .slice(0, passesOf(work));
   let best = { score: 0, pair: undefined as Pair | undefined };
   for (const trial of trials) {
     const { part, at, other } = trial;
@@ -196,7 +215,8 @@ export const findPair = async (model: PairModel, text: string, search: PairSearc
     const ends = whole ? [part.ids.length] : changed.map((_, end) => end).slice(at + nearest, at + farthest + 1);
     for (const end of ends) {
       const [clean = [], corrupted = []] = [part.predictions[end], changed[end]];
-      const score = pairScore(clean, corrupted) * (whole ? 1 : naturalness(part.ids, changed, at, end));
+      const usual = whole ? part.predictions : undefined;
+      const score = pairScore(clean, corrupted) * naturalness(part.ids, changed, at, end, usual);
       const isShown = whole || [clean[0], corrupted[0]].every((one) => one !== undefined && hasLetter(one.text));
       if (score <= best.score || !isShown) continue;
       const pair = textsOf(model, trial, end);

@@ -144,8 +144,8 @@ export const pairSchema = z.strictObject({
 export type PairRequest = z.infer<typeof pairSchema>;
 export interface PairAnswer extends InsideAnswer {
   /**
-   * Two texts that differ in one token. After them, the model predicts different tokens if there are such texts. Null:
-   * no change of one token was found that changes a prediction, or the text is too long or too short.
+   * Two texts that differ in one token, and after which the model predicts different tokens. Null: no such change of one
+   * token was found, or the text is too long or too short.
    */
   readonly pair: { readonly clean: string; readonly corrupted: string } | null;
 }
