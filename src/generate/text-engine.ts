@@ -8,38 +8,15 @@ import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
 import { type CompiledConstraint, compileConstraint } from "./constraint/compile.ts";
 import { defaultPrompt } from "./default-prompt.ts";
+import { type EngineGenerateOptions, engineOptionNames } from "./engine-options.ts";
 import type { GenerateEvent, PromptEvent } from "./events.ts";
-import {
-  checkSlide,
-  type GenerateOptions,
-  generateOptionNames,
-  type ParsedOptions,
-  parseGenerateOptions,
-  readPrompt,
-} from "./options.ts";
+import { checkSlide, type GenerateOptions, type ParsedOptions, parseGenerateOptions, readPrompt } from "./options.ts";
 import { promptScorer } from "./prompt-scorer.ts";
 import { checkSpeculate, createDrafters } from "./speculation/speculate.ts";
 import { createTextWriter } from "./text-writer.ts";
 
-/** Options of one text of an engine. */
-export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
-  /** Name of one of the model's adapters. Null means no adapter. Default: the current adapter when the text begins. */
-  readonly adapter?: string | null | undefined;
-  /**
-   * True: the first event is `prompt`. This event contains the log-probability of each prompt token, and also
-   * candidates if the option `candidates` is above 0. The prompt must fit into the context. Default false.
-   */
-  readonly scorePrompt?: boolean | undefined;
-}
-
 /** Events of one text of an engine. */
 export type EngineEvent = PromptEvent | GenerateEvent;
-
-/** Names of the options for one text of an engine. */
-export const engineOptionNames: readonly string[] = [
-  ...generateOptionNames.filter((name) => name !== "cache"),
-  ...["adapter", "scorePrompt"],
-];
 
 /** An engine that writes texts. The engine turns the tokens of a sequence engine into text. */
 export interface TextEngine {

@@ -17,7 +17,8 @@ import {
 import { namesAdapter, openAdapter } from "./adapter/open.node.ts";
 import { withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
+import { parseFiles } from "./files/checkpoint-files.ts";
+import type { CheckpointFiles } from "./files/names.ts";
 import { placeLanguageModel } from "./files/place.ts";
 import { type CollectedPretrained, collectWeights, type Keeping } from "./files/weights.ts";
 import type { LanguageModel } from "./model/language-model.ts";

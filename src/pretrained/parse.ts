@@ -9,20 +9,9 @@ import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { readConfig } from "./config-json.ts";
 import { checkJson, parseJson } from "./files/checkpoint-json.ts";
+import { configName, tokenizerName } from "./files/names.ts";
 import type { ChatTemplate } from "./model/language-model.ts";
 import type { Pretrained } from "./pretrained.ts";
-
-/** File names. */
-export const configName = "config.json";
-export const tokenizerName = "tokenizer.json";
-export const weightsFileName = "model.safetensors";
-export const indexName = "model.safetensors.index.json";
-
-/** Text files in addition to the tokenizer: chat template, BOS and end tokens. */
-export const textFileNames = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"] as const;
-
-/** Files that are read if they exist. */
-export const optionalNames = [tokenizerName, ...textFileNames, indexName] as const;
 
 /** Contents of files by name. */
 export type SmallFiles = Readonly<Record<string, Uint8Array>>;
@@ -81,9 +70,6 @@ const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where
   const named = adds === true ? tokenizer.specialTokens.find(({ name }) => name === nameOf(bos)) : undefined;
   return named === undefined ? tokenizer : beginningWith(tokenizer, named.id);
 };
-
-/** Names of the files that the chat template may be in. */
-export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
 
 /** The chat template. The file `chat_template.jinja` has priority over the field of `tokenizer_config.json`. */
 export const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {

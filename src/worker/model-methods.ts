@@ -5,21 +5,24 @@ import type { ChoiceQuestion, ChoicesEvaluation, evaluateChoices } from "../eval
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
 import { type BeamSearchOptions, type BeamText, beamSearch } from "../generate/beam-search.ts";
+import type { EngineGenerateOptions } from "../generate/engine-options.ts";
+import { engineDefaults } from "../generate/engine-options.ts";
 import type { GenerateEvent } from "../generate/events.ts";
 import { generate } from "../generate/generate.ts";
 import { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "../generate/generate-many.ts";
-import { engineDefaults } from "../generate/open-engine.ts";
 import type { GenerateOptions } from "../generate/options.ts";
 import type { Speculate } from "../generate/speculation/speculate.ts";
-import { createTextEngine, type EngineGenerateOptions, type TextEngine } from "../generate/text-engine.ts";
+import { createTextEngine, type TextEngine } from "../generate/text-engine.ts";
 import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/model/closed.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
-import type { Score, ScoreOptions } from "../pretrained/model/score.ts";
+import type { Score } from "../pretrained/model/score.ts";
+import type { ScoreOptions } from "../pretrained/model/score-options.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
+import { answerInside } from "./answer-inside.ts";
 import { engineMethods, mostAhead, type OpenedEngines, openedEngines } from "./engine-methods.ts";
-import { answerInside, type InsideRequest } from "./model-inside.ts";
+import type { InsideRequest } from "./model-inside.ts";
 
 /** Facts about a loaded model, sent to the calling thread. */
 export interface LoadedModel {

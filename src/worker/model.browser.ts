@@ -4,7 +4,7 @@ import { dataToMeasure, type EvaluateOptions } from "../evaluate/data.browser.ts
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/files/names.ts";
 import type { AdapterSource, CheckpointSource } from "../pretrained/load.browser.ts";
 import type { LoadRequest } from "./entry.browser.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";

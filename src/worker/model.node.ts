@@ -1,17 +1,15 @@
 import { adviseOnce } from "../backend/open.node.ts";
 import { backendChoices } from "../backend/select.node.ts";
-import { writeConversations } from "../chat/template.node.ts";
 import { checkBoolean, checkChoice, checkKeys, checkName, checkNumber } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import { show } from "../core/text/show.ts";
-import { locatedDocuments } from "../data/given-documents.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, MeasuredText, Measuring } from "../evaluate/evaluate-corpus.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/files/names.ts";
 import { wholeText } from "../pretrained/model/whole-text.ts";
 import { unknownChoices } from "../tokenizer/unknown.ts";
 import { workerEntries } from "./entries.node.ts";
@@ -121,9 +119,11 @@ export const loadInWorker = async (
       if (isGivenDocuments(corpus)) {
         checkKeys("evaluate", corpus, ["documents", "unknown", "contextLength", "signal", "onProgress"]);
         const { documents, unknown, ...rest } = corpus;
-        const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
-        // The module is imported only here, because a model that only generates text does not need it.
+        // The modules are imported only here, because a model that only generates text does not need them.
+        const { locatedDocuments } = await import("../data/given-documents.ts");
         const { measuredDocuments } = await import("../evaluate/documents.ts");
+        const { writeConversations } = await import("../chat/template.node.ts");
+        const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
         return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
       }
       checkCorpus("evaluate: corpus", corpus);

@@ -124,7 +124,11 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     }
     expect(inPage.bits.constrained.text).toMatch(new RegExp(`^${constraint.pattern}$`, "u"));
     expect(inPage.bits.refused).toMatchObject({
-      ...{ name: "ConfigError", isOwnClass: true, message: expect.stringMatching(/^constraint\.pattern: must have a \)/u) },
+      ...{
+        name: "ConfigError",
+        isOwnClass: true,
+        message: expect.stringMatching(/^constraint\.pattern: must have a \)/u),
+      },
     });
     const corpus = { name: "text", train: "", val: settings.text, parts: [] };
     const evaluation = await evaluateCorpus(lm, corpus, { split: "all" });

@@ -158,7 +158,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   });
   try {
     const template = checkChats(lm, directory);
-    checkConstraint(constraint, flags, lm.tokenizer);
+    await checkConstraint(constraint, flags, lm.tokenizer);
     if (tools !== undefined) checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
     const { config, tokenizer, chatTemplate, endTokens } = lm;

@@ -6,7 +6,7 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { show, showWord } from "../../core/text/show.ts";
-import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
+import { deviceNames, dtypeNames, ownValue } from "../suggestions/values-of-others.ts";
 
 /** The flag for an option's name: maxNewTokens becomes --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -8,7 +8,8 @@ import type { LoraConfig } from "../../models/lora/config.ts";
 import { adaptedModel } from "../../models/lora/model.ts";
 import type { Model } from "../../models/model.ts";
 import { noteBaseHash } from "./base/noted-hash.ts";
-import { adapterConfigName, adapterWeightsName, baseHashKey, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { baseHashKey, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { adapterConfigName, adapterWeightsName } from "./names.ts";
 import { type AdapterValues, readAdapterValues } from "./read.ts";
 import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts";
 

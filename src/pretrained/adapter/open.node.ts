@@ -10,11 +10,12 @@ import { placeOf } from "../../io/checkpoint.node.ts";
 import { isFile } from "../../io/files.node.ts";
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isHubName, isKept, parseName } from "../files/hub.node.ts";
+import { configName } from "../files/names.ts";
 import { openGgufAdapter, saysAdapter } from "../gguf/adapter/read.ts";
 import { isGgufName, openGgufSource } from "../gguf/open.node.ts";
-import { configName } from "../parse.ts";
-import { type AdapterBase, adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { type AdapterBase, type PeftConfig, parsePeftConfig } from "./config.ts";
 import { baseHashIn, type OpenedAdapter } from "./load.ts";
+import { adapterConfigName, adapterWeightsName } from "./names.ts";
 import { readAdapterValues } from "./read.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
 

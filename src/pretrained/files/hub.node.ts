@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
-import { configName, indexName, optionalNames, shardNames, weightsFileName } from "../parse.ts";
+import { shardNames } from "../parse.ts";
 import { type OpenedPretrained, openDirectory } from "./directory.node.ts";
+import { configName, indexName, optionalNames, weightsFileName } from "./names.ts";
 
 /** Options of `openHub`. */
 export interface HubOptions {

@@ -14,7 +14,8 @@ import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { checkAdaptedModels, checkAdapterName } from "../adapter/check.ts";
 import { markClosed, whileOpen } from "./closed.ts";
-import { type Score, type ScoreOptions, score } from "./score.ts";
+import { type Score, score } from "./score.ts";
+import type { ScoreOptions } from "./score-options.ts";
 
 /** Logits of every position. `data[t · V + v]` is the unnormalised log-probability that token v follows position t. */
 export interface Logits {

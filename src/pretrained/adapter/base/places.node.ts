@@ -7,7 +7,7 @@ import { isFile } from "../../../io/files.node.ts";
 import { readManifest } from "../../../io/owned-folder.node.ts";
 import { isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
 import { isHubName } from "../../files/hub.node.ts";
-import { weightsFileName } from "../../parse.ts";
+import { weightsFileName } from "../../files/names.ts";
 
 /** File name of a kept base model that is a single GGUF file. */
 export const keptGgufName = "model.gguf";
