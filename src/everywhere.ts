@@ -166,7 +166,7 @@ export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
 
 // Models with their tokenizers: loading, saving, logits and log-probabilities
 
-export type { AdapterFiles } from "./pretrained/adapter/load.ts";
+export type { AdapterFiles } from "./pretrained/adapter/opened.ts";
 export type { SaveAdapterOptions } from "./pretrained/adapter/save.ts";
 export type { CheckpointFiles } from "./pretrained/files/names.ts";
 export {

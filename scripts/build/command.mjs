@@ -75,6 +75,7 @@ const groupsOf = (/** @type {ReadonlyMap<string, readonly string[]>} */ imports)
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
   const [generate, model] = [loadedBy("cli/commands/generate"), loadedBy("worker/model-entry.node")];
   const [train, trainer] = [loadedBy("cli/commands/train"), loadedBy("worker/train-entry.node")];
+  const description = loadedBy("runs/description.node");
   // A command that computes nothing needs none of these modules. Hints in errors also need none of them.
   const small = loadedBy("cli/commands/init", "cli/suggestions/suggest");
   const sets = Object.entries({
@@ -84,13 +85,14 @@ const groupsOf = (/** @type {ReadonlyMap<string, readonly string[]>} */ imports)
     small: both(small, model),
     "small-command": small,
     writing: both(generate, model),
+    "writing-command": generate,
     // The main thread imports these modules late, and other threads or commands import them immediately. Without their
     // own files, the main thread would load all modules of such a thread or command.
     char: loadedBy("tokenizer/char", "tokenizer/tokenizer-json"),
     bpe: loadedBy("tokenizer/bpe/bpe", "tokenizer/bpe/read-json"),
-    description: loadedBy("runs/description.node"),
+    "description-worker": both(description, model),
+    description,
     "writing-worker": model,
-    "writing-command": generate,
     training: both(train, trainer),
     "training-worker": trainer,
     "training-command": train,

@@ -6,15 +6,9 @@ import { memorySource } from "../io/byte-source.ts";
 import { manifestName } from "../io/manifest.ts";
 import { canDigest, hashInMemory, manifestIn } from "../io/manifest-in-memory.ts";
 import { checkBase, trainedOn } from "./adapter/base/check.ts";
-import {
-  type AdapterFiles,
-  askedAdapters,
-  defaultAdapter,
-  type OpenedAdapter,
-  openAdapterFiles,
-  openAll,
-} from "./adapter/load.ts";
+import { openAdapterFiles } from "./adapter/load.ts";
 import { adapterConfigName, adapterWeightsName } from "./adapter/names.ts";
+import { type AdapterFiles, askedAdapters, defaultAdapter, type OpenedAdapter, openAll } from "./adapter/opened.ts";
 import { adapterTextNames, withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
 import { parseFiles } from "./files/checkpoint-files.ts";

@@ -3,7 +3,7 @@ import type { BackendChoice } from "../backend/select.node.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import { checkDraftTokenizer } from "../generate/speculation/speculate.ts";
-import type { AdapterFiles } from "../pretrained/adapter/load.ts";
+import type { AdapterFiles } from "../pretrained/adapter/opened.ts";
 import type { CheckpointFiles } from "../pretrained/files/names.ts";
 import { loadOpened } from "../pretrained/load.node.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";

@@ -4,7 +4,7 @@ import type { CallContext } from "../core/remote/server.ts";
 import type { ChoiceQuestion, ChoicesEvaluation, evaluateChoices } from "../evaluate/choices.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
-import { type BeamSearchOptions, type BeamText, beamSearch } from "../generate/beam-search.ts";
+import type { BeamSearchOptions, BeamText } from "../generate/beam-search.ts";
 import type { EngineGenerateOptions } from "../generate/engine-options.ts";
 import { engineDefaults } from "../generate/engine-options.ts";
 import type { GenerateEvent } from "../generate/events.ts";
@@ -20,7 +20,6 @@ import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-m
 import type { Score } from "../pretrained/model/score.ts";
 import type { ScoreOptions } from "../pretrained/model/score-options.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
-import { answerInside } from "./answer-inside.ts";
 import { engineMethods, mostAhead, type OpenedEngines, openedEngines } from "./engine-methods.ts";
 import type { InsideRequest } from "./model-inside.ts";
 
@@ -43,6 +42,9 @@ export interface LoadedModel {
 /** Whether a prompt is an object of options. */
 const isOptions = (prompt: ManyPrompt): prompt is EngineGenerateOptions =>
   typeof prompt === "object" && prompt !== null && !Array.isArray(prompt) && !(prompt instanceof Int32Array);
+
+/** The model with its current adapter, also if the adapter is changed while a call imports its module. */
+const asItIs = (lm: LanguageModel): LanguageModel => ({ ...lm });
 
 /** Minimum milliseconds between two progress messages during loading. */
 const progressEvery = 100;
@@ -215,7 +217,9 @@ export const modelMethods = <Request>(
       { key, options }: { readonly key: number; readonly options: Omit<BeamSearchOptions, "signal"> },
       { signal }: CallContext,
     ): AsyncGenerator<readonly BeamText[], void> {
-      yield await beamSearch(modelOf("beamSearch", key), { ...options, signal });
+      const lm = asItIs(modelOf("beamSearch", key));
+      const { beamSearch } = await import("../generate/beam-search.ts");
+      yield await beamSearch(lm, { ...options, signal });
     },
 
     async *evaluateChoices(
@@ -274,7 +278,9 @@ export const modelMethods = <Request>(
       { key, request }: { readonly key: number; readonly request: InsideRequest },
       call: CallContext,
     ): AsyncGenerator<unknown, void> {
-      yield await answerInside(modelOf(request.method, key), request, call);
+      const lm = asItIs(modelOf(request.method, key));
+      const { answerInside } = await import("./answer-inside.ts");
+      yield await answerInside(lm, request, call);
     },
 
     // biome-ignore lint/correctness/useYield: a call that yields nothing

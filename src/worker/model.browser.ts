@@ -2,7 +2,7 @@ import { backendChoices } from "../backend/select.browser.ts";
 import { checkBoolean, checkNumber } from "../core/checks/check-arguments.ts";
 import { dataToMeasure, type EvaluateOptions } from "../evaluate/data.browser.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
-import type { AdapterFiles } from "../pretrained/adapter/load.ts";
+import type { AdapterFiles } from "../pretrained/adapter/opened.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import { type CheckpointFiles, neededFiles } from "../pretrained/files/names.ts";
 import type { AdapterSource, CheckpointSource } from "../pretrained/load.browser.ts";

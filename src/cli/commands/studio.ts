@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
-import { isHubName, parseName } from "../../pretrained/files/hub.node.ts";
+import { isHubName, parseName } from "../../pretrained/files/hub-name.ts";
 import { folderNames, runsFolder } from "../../runs/folder-names.ts";
 import type { OpenAiServer } from "../../serve/openai/start.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";

@@ -8,7 +8,7 @@ import { checkpointOfRun, hasCheckpoint } from "../../io/read-checkpoint.node.ts
 import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
 import { findWeights } from "../../pretrained/adapter/base/find.node.ts";
 import { type BaseFiles, baseFilesOf } from "../../pretrained/adapter/base/keep.node.ts";
-import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/place.node.ts";
 import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
 import type { RunDescription } from "../description.ts";
 import { folderNames } from "../folder-names.ts";

@@ -2,8 +2,8 @@
 import type { RunConfig } from "../../config/config.ts";
 import { memorySource } from "../../io/byte-source.ts";
 import { parsePeftConfig } from "../../pretrained/adapter/config.ts";
-import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
 import { adapterConfigName, adapterWeightsName } from "../../pretrained/adapter/names.ts";
+import type { AdapterFiles } from "../../pretrained/adapter/opened.ts";
 import { readAdapterValues } from "../../pretrained/adapter/read.ts";
 import { openFiles } from "../../pretrained/files/checkpoint-files.ts";
 import type { CheckpointFiles } from "../../pretrained/files/names.ts";

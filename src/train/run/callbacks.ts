@@ -1,5 +1,5 @@
 /** The caller's callbacks that receive checkpoints. */
-import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
+import type { AdapterFiles } from "../../pretrained/adapter/opened.ts";
 import type { CheckpointFiles } from "../../pretrained/files/names.ts";
 
 /**

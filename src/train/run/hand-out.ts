@@ -6,7 +6,7 @@ import type { RunConfig } from "../../config/config.ts";
 import type { Binding } from "../../io/manifest.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { AdapterBase } from "../../pretrained/adapter/config.ts";
-import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
+import type { AdapterFiles } from "../../pretrained/adapter/opened.ts";
 import { adapterTextFiles } from "../../pretrained/adapter/text.ts";
 import { adapterFiles } from "../../pretrained/adapter/write.ts";
 import { bytesOf, filesInMemory } from "../../pretrained/files/checkpoint-files.ts";

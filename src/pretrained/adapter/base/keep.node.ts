@@ -14,7 +14,7 @@ import { freeName, occupantOf, readManifest } from "../../../io/owned-folder.nod
 import { keptBaseName } from "../../../io/run-places.node.ts";
 import type { SharedFile } from "../../../io/shared-file.node.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { isGgufName } from "../../gguf/open.node.ts";
+import { isGgufName } from "../../gguf/source.node.ts";
 import { keptGgufName } from "./places.node.ts";
 
 /** The files of a base model. */

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { isFile } from "../../../io/files.node.ts";
 import { readManifest } from "../../../io/owned-folder.node.ts";
 import { isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
-import { isHubName } from "../../files/hub.node.ts";
+import { isHubName } from "../../files/hub-name.ts";
 import { weightsFileName } from "../../files/names.ts";
 
 /** File name of a kept base model that is a single GGUF file. */
