@@ -2,8 +2,8 @@
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
+import { checkpointOfRun } from "../io/checkpoint-place.node.ts";
 import { manifestName } from "../io/manifest.ts";
-import { checkpointOfRun } from "../io/read-checkpoint.node.ts";
 import { isAdapterPlace } from "./adapter/place.node.ts";
 import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts";
 import type { HubOptions } from "./files/hub.node.ts";

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
-import { checkpointOfRun, hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { checkpointOfRun, hasCheckpoint } from "../../io/checkpoint-place.node.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";

@@ -5,8 +5,8 @@
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
+import { isFile } from "../../core/system/regular-file.node.ts";
 import { show } from "../../core/text/show.ts";
-import { isFile } from "../../io/files.node.ts";
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isKept } from "../files/hub.node.ts";
 import { isHubName, parseName } from "../files/hub-name.ts";

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
-import { placeOf } from "../../io/checkpoint.node.ts";
-import { isFile } from "../../io/files.node.ts";
+import { isFile } from "../../core/system/regular-file.node.ts";
+import { placeOf } from "../../io/checkpoint-place.node.ts";
 import { isHubName } from "../files/hub-name.ts";
 import { configName } from "../files/names.ts";
 import { isGgufName, openGgufSource } from "../gguf/source.node.ts";

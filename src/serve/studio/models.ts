@@ -2,8 +2,8 @@
 import { basename, join } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import type { HeadPlace } from "../../inside/heads.ts";
-import { readManifest } from "../../io/owned-folder.node.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { hasCheckpoint } from "../../io/checkpoint-place.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 import { isAdapterFolder } from "../../pretrained/adapter/place.node.ts";
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { isHubName } from "../../pretrained/files/hub-name.ts";

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type BackendChoice, openBackend } from "../../../backend/select.node.ts";
 import { CheckpointError } from "../../../core/errors/errors.ts";
-import { isFile } from "../../../io/files.node.ts";
+import { isFile } from "../../../core/system/regular-file.node.ts";
 import { readOnnx } from "../../../io/onnx/read.ts";
 import { openCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import { configName, indexName, optionalNames, weightsFileName } from "../../files/names.ts";
