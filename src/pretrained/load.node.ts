@@ -1,6 +1,7 @@
+import { adviseOnce } from "../backend/advise.node.ts";
 import type { Backend } from "../backend/backend.ts";
-import { adviseOnce } from "../backend/open.node.ts";
-import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
+import { openBackend } from "../backend/select.node.ts";
 import { checkBoolean, checkName } from "../core/checks/check-arguments.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import { checkBase } from "./adapter/base/check.ts";

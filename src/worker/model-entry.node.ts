@@ -1,5 +1,5 @@
 /** The module of a worker thread that loads models, generates with them and evaluates them. */
-import type { BackendChoice } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import { checkDraftTokenizer } from "../generate/speculation/speculate.ts";

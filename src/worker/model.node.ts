@@ -1,5 +1,5 @@
-import { adviseOnce } from "../backend/open.node.ts";
-import { backendChoices } from "../backend/select.node.ts";
+import { type Advise, adviseOnce } from "../backend/advise.node.ts";
+import { backendChoices } from "../backend/choices.node.ts";
 import { checkBoolean, checkChoice, checkKeys, checkName, checkNumber } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
@@ -13,7 +13,7 @@ import { type CheckpointFiles, neededFiles } from "../pretrained/files/names.ts"
 import { wholeText } from "../pretrained/model/whole-text.ts";
 import { unknownChoices } from "../tokenizer/unknown.ts";
 import { workerEntries } from "./entries.node.ts";
-import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
+import { checkLoadInWorker, type LoadedInThread, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
 /** A model in its own thread. The calling thread stays free while the model computes. */
@@ -73,25 +73,27 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 };
 
 /**
- * Loads a language model in its own thread. The results have the same bits as with `loadPretrained`.
- * @param checkpoint a run's folder, the checkpoint's directory, or its files (they are copied).
- * @param options the name of a backend, threads, dtype, adapters.
- * @throws the errors of `loadPretrained`.
- * @example
- * ```ts
- * import { loadInWorker } from "foretoken";
- *
- * const lm = await loadInWorker("runs/notes/best");
- * for await (const event of lm.generate({ prompt: "The " })) {
- *   if (event.type === "token") process.stdout.write(event.text);
- * }
- * console.log(await lm.evaluate({ text: "The end." }));
- * await lm.close();
- * ```
+ * Waits for a loading model and for the advice on backends. If both fail, the error of the advice is thrown, because it
+ * is about a setting of the user.
  */
-export const loadInWorker = async (
+const loadedAndAdvised = async (loading: Promise<LoadedInThread>, advised: Promise<void>): Promise<LoadedInThread> => {
+  const [advice, loaded] = await Promise.allSettled([advised, loading]);
+  if (advice.status === "rejected") {
+    if (loaded.status === "fulfilled") await loaded.value.model.close();
+    throw advice.reason;
+  }
+  if (loaded.status === "rejected") throw loaded.reason;
+  return loaded.value;
+};
+
+/**
+ * Does the same as `loadInWorker`.
+ * @param advise tells the user how to get native kernels, while the thread loads the model.
+ */
+export const loadAdvised = async (
   checkpoint: string | CheckpointFiles,
-  options: WorkerLoadOptions = {},
+  options: WorkerLoadOptions,
+  advise: Advise,
 ): Promise<WorkerModel> => {
   checkLoadInWorker(options, backendChoices);
   const { draft, ...own } = options;
@@ -103,16 +105,23 @@ export const loadInWorker = async (
   if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);
   if (sent.keepBlocks !== undefined) checkBoolean("loadInWorker: keepBlocks", sent.keepBlocks);
   if (sent.base !== undefined) checkName("loadInWorker: base", sent.base);
+  let advised = Promise.resolve();
   const callbacks = {
-    onNotice: (line: string) => onNotice?.(line),
+    onNotice: async (line: string) => {
+      // The advice comes first.
+      await advised;
+      await onNotice?.(line);
+    },
     onProgress: (bytes: number, all: number) => onProgress?.(bytes, all),
   };
-  await adviseOnce(sent.backend, onNotice);
   const thread = takeThread(workerEntries.model);
   const isPath = typeof checkpoint === "string";
   const [wanted, where] = isPath ? [checkpoint, checkpoint] : [neededFiles(checkpoint), "checkpoint"];
   const sentDraft = draft === undefined || typeof draft === "string" ? draft : neededFiles(draft);
-  const { model, evaluate } = await loadIn(thread, { checkpoint: wanted, draft: sentDraft, ...sent }, where, callbacks);
+  // The thread gets its request before this thread looks for advice, which needs more modules.
+  const loading = loadIn(thread, { checkpoint: wanted, draft: sentDraft, ...sent }, where, callbacks);
+  advised = advise(sent.backend, onNotice);
+  const { model, evaluate } = await loadedAndAdvised(loading, advised);
   return Object.assign(model, {
     evaluate: async (corpus: MeasuredCorpus | MeasuredText, measuring: Measuring = {}) => {
       if (isText(corpus)) return evaluate(...wholeText(corpus));
@@ -134,3 +143,25 @@ export const loadInWorker = async (
     },
   });
 };
+
+/**
+ * Loads a language model in its own thread. The results have the same bits as with `loadPretrained`.
+ * @param checkpoint a run's folder, the checkpoint's directory, or its files (they are copied).
+ * @param options the name of a backend, threads, dtype, adapters.
+ * @throws the errors of `loadPretrained`.
+ * @example
+ * ```ts
+ * import { loadInWorker } from "foretoken";
+ *
+ * const lm = await loadInWorker("runs/notes/best");
+ * for await (const event of lm.generate({ prompt: "The " })) {
+ *   if (event.type === "token") process.stdout.write(event.text);
+ * }
+ * console.log(await lm.evaluate({ text: "The end." }));
+ * await lm.close();
+ * ```
+ */
+export const loadInWorker = (
+  checkpoint: string | CheckpointFiles,
+  options: WorkerLoadOptions = {},
+): Promise<WorkerModel> => loadAdvised(checkpoint, options, adviseOnce);

@@ -5,7 +5,7 @@ import { checkTools } from "../../chat/tools/turn.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
-import { chooseBackend } from "../flags/backend-choice.ts";
+import { checkThreadsOf } from "../flags/backend-choice.ts";
 import {
   addConstraintFlags,
   type ConstraintFlags,
@@ -126,7 +126,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       hint: "http://127.0.0.1:8000",
     });
   }
-  const { maxNewTokens, json, threads } = flags;
+  const { maxNewTokens, json, backend, threads } = flags;
   const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const tools = await toolsOf(flags);
@@ -148,7 +148,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       hint: "foretoken serve, where a request can have response_format and tools",
     });
   }
-  const { backend, remark } = await chooseBackend(flags);
+  checkThreadsOf(flags);
   const { speculate, loading } = await speculationOf(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, {
     backend,
@@ -160,7 +160,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
     const template = checkChats(lm, directory);
     await checkConstraint(constraint, flags, lm.tokenizer);
     if (tools !== undefined) checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
-    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+    for (const line of notices) writeNotice(line);
     const { config, tokenizer, chatTemplate, endTokens } = lm;
     const partner: ChatModel & { readonly endTokens: readonly number[] } = {
       ...{ config, tokenizer, chatTemplate, endTokens },

@@ -10,7 +10,7 @@ import type { WorkerModel } from "../../worker/model.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
-import { chooseBackend } from "../flags/backend-choice.ts";
+import { checkThreadsOf } from "../flags/backend-choice.ts";
 import {
   addConstraintFlags,
   type ConstraintFlags,
@@ -125,7 +125,8 @@ const chatNotice = async (
 };
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, threads } = flags;
+  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, backend, threads } =
+    flags;
   const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide };
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
@@ -137,9 +138,9 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const { writeTexts } = await import("../prompts/write-texts.ts");
     await writeTexts(
       async () => {
-        const { backend, remark } = await chooseBackend(flags);
+        checkThreadsOf(flags);
         const { lm, notices } = await loadNamed(path, flags, { backend, threads, ...weightsKept(flags), ...loading });
-        for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+        for (const line of notices) writeNotice(line);
         await checkConstraint(constraint, flags, lm.tokenizer);
         return lm;
       },
@@ -150,7 +151,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
-  const { backend, remark } = await chooseBackend(flags);
+  checkThreadsOf(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, {
     backend,
     threads,
@@ -158,7 +159,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     ...loading,
   });
   const tellChoices = (): void => {
-    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+    for (const line of notices) writeNotice(line);
   };
   if (flags.interactive === true) {
     tellChoices();

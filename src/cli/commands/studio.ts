@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isHubName, parseName } from "../../pretrained/files/hub-name.ts";

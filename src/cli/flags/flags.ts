@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { type BackendChoice, backendChoices } from "../../backend/select.node.ts";
+import { type BackendChoice, backendChoices } from "../../backend/choices.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { type DTypeChoice, dtypeChoices } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";

@@ -1,6 +1,6 @@
 /** Models that can write text: checkpoints of runs, and models named at start. At most two models are loaded. */
 import { basename, join } from "node:path";
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import type { HeadPlace } from "../../inside/heads.ts";
 import { hasCheckpoint } from "../../io/checkpoint-place.node.ts";
 import { readManifest } from "../../io/read-manifest.node.ts";

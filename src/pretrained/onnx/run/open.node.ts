@@ -1,7 +1,8 @@
 /** Opens ONNX graphs on this disk, with their configuration and tokenizer. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { type BackendChoice, openBackend } from "../../../backend/select.node.ts";
+import type { BackendChoice } from "../../../backend/choices.node.ts";
+import { openBackend } from "../../../backend/select.node.ts";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { isFile } from "../../../core/system/regular-file.node.ts";
 import { readOnnx } from "../../../io/onnx/read.ts";
