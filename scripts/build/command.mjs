@@ -89,7 +89,7 @@ const groupsOf = (/** @type {ReadonlyMap<string, readonly string[]>} */ imports)
     // The main thread imports these modules late, and other threads or commands import them immediately. Without their
     // own files, the main thread would load all modules of such a thread or command.
     backend: loadedBy("backend/select.node"),
-    char: loadedBy("tokenizer/char", "tokenizer/tokenizer-json"),
+    char: loadedBy("tokenizer/char"),
     bpe: loadedBy("tokenizer/bpe/bpe", "tokenizer/bpe/read-json"),
     "description-worker": both(description, model),
     description,

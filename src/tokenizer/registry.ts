@@ -16,12 +16,7 @@ interface Kind {
 const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind } = {
   char: {
     claims: (json) => isRecord(json) && isRecord(json.model) && json.model.type === "WordLevel",
-    read: async (json, where) => {
-      const { charVocabularyFromJson } = await import("./tokenizer-json.ts");
-      const { charTokenizer } = await import("./char.ts");
-      const { characters, specialNames } = charVocabularyFromJson(json, where);
-      return charTokenizer(characters, specialNames);
-    },
+    read: async (json, where) => (await import("./char.ts")).readCharTokenizer(json, where),
   },
   bpe: {
     claims: async (json) => (await import("./bpe/read-json.ts")).isByteLevelBpeJson(json),
