@@ -5,12 +5,15 @@
 import { z } from "zod";
 import { checkOptions } from "../core/checks/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { lazy } from "../core/lazy.ts";
 import { type GenerateOptions, generateOptionNames } from "./options.ts";
 
-const engineOptionsSchema = z.strictObject({
-  cacheBytes: z.number().positive(),
-  maxSequences: z.int().positive(),
-});
+const engineOptionsSchema = lazy(() =>
+  z.strictObject({
+    cacheBytes: z.number().positive(),
+    maxSequences: z.int().positive(),
+  }),
+);
 
 /** Default sizes of an engine. */
 export const engineDefaults = { cacheBytes: 2 ** 30, maxSequences: 64 };
@@ -29,7 +32,7 @@ export interface EngineOptions {
 /** @throws ConfigError for an option that is unknown or out of range. */
 export const parseEngineOptions = (options: EngineOptions): typeof engineDefaults => {
   checkOptions("openEngine: options", options);
-  return parseConfig(engineOptionsSchema, { ...engineDefaults, ...withoutUndefined(options) }, "openEngine");
+  return parseConfig(engineOptionsSchema(), { ...engineDefaults, ...withoutUndefined(options) }, "openEngine");
 };
 
 /** Options of one text of an engine. */

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import { show } from "../core/text/show.ts";
 import { beginningWith } from "../tokenizer/begin.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
@@ -121,7 +122,7 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
   };
 };
 
-const indexJson = z.object({ weight_map: z.record(z.string(), z.string()) });
+const indexJson = lazy(() => z.object({ weight_map: z.record(z.string(), z.string()) }));
 
 /** Whether `name` is a plain file name. A plain file name cannot lead out of the folder. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/u.test(name);
@@ -135,7 +136,7 @@ const mostShards = 1000;
  */
 export const shardNames = (bytes: Uint8Array, where: string): readonly string[] => {
   const raw = parseJson(bytes, where, jsonLimits.safetensorsHeader);
-  const names = [...new Set(Object.values(checkJson(indexJson, raw, where).weight_map))].sort();
+  const names = [...new Set(Object.values(checkJson(indexJson(), raw, where).weight_map))].sort();
   const bad = names.find((name) => !isPlainName(name));
   if (bad !== undefined) {
     const must = "weight_map must name .safetensors files of the same folder";

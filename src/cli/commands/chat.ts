@@ -1,7 +1,6 @@
 import { type Command, Option } from "commander";
 import { type ChatModel, checkChats } from "../../chat/conversation.node.ts";
 import { systemOfTemplate } from "../../chat/template-system.node.ts";
-import { checkTools } from "../../chat/tools/turn.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
@@ -34,7 +33,6 @@ import { notes } from "../help.ts";
 import { findServerModel, modelPartner, serverPartner } from "../interactive/chat-partner.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
 import { aboutModel, runInteractive } from "../interactive/loop.ts";
-import { toolPartner } from "../interactive/tool-partner.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
@@ -159,7 +157,11 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   try {
     const template = checkChats(lm, directory);
     await checkConstraint(constraint, flags, lm.tokenizer);
-    if (tools !== undefined) checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
+    if (tools !== undefined) {
+      // The modules for tools are imported only with --tools, because they include the engine and constraints.
+      const { checkTools } = await import("../../chat/tools/turn.ts");
+      checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
+    }
     for (const line of notices) writeNotice(line);
     const { config, tokenizer, chatTemplate, endTokens } = lm;
     const partner: ChatModel & { readonly endTokens: readonly number[] } = {
@@ -168,7 +170,10 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
         lm.generate({ ...options, ...(constraint === undefined ? {} : { constraint }), speculate }),
     };
     const start = { settings, system: flags.system, added: await systemOfTemplate(template) };
-    const talking = tools === undefined ? modelPartner(partner, directory) : toolPartner(partner, tools);
+    const talking =
+      tools === undefined
+        ? modelPartner(partner, directory)
+        : (await import("../interactive/tool-partner.ts")).toolPartner(partner, tools);
     const session = createChatSession(talking, start, writeNotice);
     await runInteractive([...aboutModel(lm), hint], session, { json: json === true });
   } finally {
