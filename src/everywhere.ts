@@ -166,9 +166,9 @@ export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
 
 // Models with their tokenizers: loading, saving, logits and log-probabilities
 
-export type { AdapterFiles } from "./pretrained/adapter/load.ts";
+export type { AdapterFiles } from "./pretrained/adapter/opened.ts";
 export type { SaveAdapterOptions } from "./pretrained/adapter/save.ts";
-export type { CheckpointFiles } from "./pretrained/files/checkpoint-files.ts";
+export type { CheckpointFiles } from "./pretrained/files/names.ts";
 export {
   type ChatTemplate,
   type LanguageModel,
@@ -177,7 +177,8 @@ export {
   languageModel,
 } from "./pretrained/model/language-model.ts";
 export type { Candidate } from "./pretrained/model/likeliest.ts";
-export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.ts";
+export type { Score, ScoredToken } from "./pretrained/model/score.ts";
+export type { ScoreOptions } from "./pretrained/model/score-options.ts";
 
 // Text generation
 
@@ -199,14 +200,15 @@ export type {
   TriggerConstraint,
 } from "./generate/constraint/constraint.ts";
 export type { Matcher } from "./generate/constraint/matcher.ts";
+export type { EngineGenerateOptions, EngineOptions } from "./generate/engine-options.ts";
 export type { FinishReason, GenerateDoneEvent, GenerateEvent, PromptEvent, TokenEvent } from "./generate/events.ts";
 export { generate } from "./generate/generate.ts";
 export { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "./generate/generate-many.ts";
-export { type Engine, type EngineOptions, openEngine } from "./generate/open-engine.ts";
+export { type Engine, openEngine } from "./generate/open-engine.ts";
 export type { GenerateOptions } from "./generate/options.ts";
 export type { FilterName } from "./generate/sampling/settings.ts";
 export type { Speculate } from "./generate/speculation/speculate.ts";
-export type { EngineEvent, EngineGenerateOptions } from "./generate/text-engine.ts";
+export type { EngineEvent } from "./generate/text-engine.ts";
 
 // Inside a model: attention, logit lens, neighbours of tokens, heads switched off, patched activations
 

@@ -6,9 +6,9 @@ export * from "./everywhere.ts";
 
 // Backends
 
+export type { BackendChoice } from "./backend/choices.node.ts";
 export { openBackend } from "./backend/open.node.ts";
 export {
-  type BackendChoice,
   type BackendDescription,
   type BackendOptions,
   type BackendReport,

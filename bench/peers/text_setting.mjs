@@ -9,7 +9,7 @@
 import { readFileSync } from "node:fs";
 import { openBackend } from "../../dist/backend/select.node.js";
 import { evaluate, measureTokens } from "../../dist/evaluate/evaluate.js";
-import { trainTokenizer } from "../../dist/tokenizer/registry.js";
+import { trainTokenizer } from "../../dist/tokenizer/from-config.js";
 import { readSnapshot } from "../../dist/trainer/state.js";
 import { createTrainer } from "../../dist/trainer/trainer.js";
 

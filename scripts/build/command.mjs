@@ -44,53 +44,65 @@ const ownPlace = {
   },
 };
 
-/** The modules that a chunk loads immediately: its own modules, and the modules of the chunks that it imports. */
-const loadedBy = (chunks, name, isFirst) => {
-  const first = chunks.find(isFirst);
-  if (first === undefined)
-    throw new Error(`command: ${name} must be loaded by itself; try another in scripts/build/command.mjs`);
-  const found = new Set();
-  const visit = (chunk) => {
-    if (chunk === undefined || found.has(chunk)) return;
-    found.add(chunk);
-    for (const name of chunk.imports) visit(chunks.find(({ fileName }) => fileName === name));
-  };
-  visit(first);
-  return new Set([...found].flatMap(({ moduleIds }) => moduleIds));
-};
+/** Records the imports of every module in `imports`. */
+const importsIn = (/** @type {Map<string, readonly string[]>} */ imports) => ({
+  name: "imports",
+  moduleParsed: ({ id, importedIds }) => void imports.set(id, importedIds),
+});
 
 /**
  * The files of the bundle. There are files for all commands, for generation and for training. A file is for the main
  * thread, for its worker, or for both. A module belongs to the first set below that contains it. A set also contains
  * all imports of its modules, so no file imports a later file.
  */
-const groupsOf = (chunks) => {
-  const entry = (name) => loadedBy(chunks, name, (chunk) => chunk.isEntry && chunk.name === name);
-  const late = (path) =>
-    loadedBy(chunks, path, ({ facadeModuleId: id }) => id !== null && pathOf(id) === `dist/cli/${path}.js`);
+const groupsOf = (/** @type {ReadonlyMap<string, readonly string[]>} */ imports) => {
+  /** The modules that these modules load immediately: themselves, and all that they import. */
+  const loadedBy = (...paths) => {
+    const found = new Set();
+    const visit = (id) => {
+      const imported = imports.get(id);
+      if (imported === undefined || found.has(id)) return;
+      found.add(id);
+      for (const next of imported) visit(next);
+    };
+    for (const path of paths) {
+      const id = join(root, `dist/${path}.js`);
+      if (!imports.has(id)) throw new Error(`command: no module ${path}; try another in scripts/build/command.mjs`);
+      visit(id);
+    }
+    return found;
+  };
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
-  const [generate, model] = [late("commands/generate"), entry("model-entry")];
-  const [train, trainer] = [late("commands/train"), entry("train-entry")];
+  const [generate, model] = [loadedBy("cli/commands/generate"), loadedBy("worker/model-entry.node")];
+  const [train, trainer] = [loadedBy("cli/commands/train"), loadedBy("worker/train-entry.node")];
+  const description = loadedBy("runs/description.node");
   // A command that computes nothing needs none of these modules. Hints in errors also need none of them.
-  const small = new Set([...late("commands/init"), ...late("suggestions/suggest")]);
+  const small = loadedBy("cli/commands/init", "cli/suggestions/suggest");
   const sets = Object.entries({
-    first: entry("run"),
-    thread: late("start-thread"),
-    program: late("program"),
+    first: loadedBy("cli/run"),
+    thread: loadedBy("cli/start-thread"),
+    program: loadedBy("cli/program"),
     small: both(small, model),
     "small-command": small,
     writing: both(generate, model),
-    "writing-worker": model,
     "writing-command": generate,
+    // The main thread imports these modules late, and other threads or commands import them immediately. Without their
+    // own files, the main thread would load all modules of such a thread or command.
+    backend: loadedBy("backend/select.node"),
+    char: loadedBy("tokenizer/char"),
+    bpe: loadedBy("tokenizer/bpe/bpe", "tokenizer/bpe/read-json"),
+    "description-worker": both(description, model),
+    description,
+    "writing-worker": model,
     training: both(train, trainer),
     "training-worker": trainer,
     "training-command": train,
   });
   // Entries stay separate, because loading an entry starts the program or a thread.
-  const isEntry = (id) => chunks.some(({ isEntry, facadeModuleId }) => isEntry && facadeModuleId === id);
+  const entries = new Set(Object.values(entriesOf()));
   return sets.map(([name, ids], i) => ({
     ...{ name, priority: sets.length - i },
-    test: (id) => ids.has(id) && !isEntry(id),
+    test: (id) => ids.has(id) && !entries.has(id),
   }));
 };
 
@@ -108,8 +120,10 @@ const notice = () =>
 const bundle = async () => {
   // Imported only here, because users of the built package need no bundler.
   const { rolldown } = await import("rolldown");
+  const imports = new Map();
   const build = await rolldown({
-    ...{ input: entriesOf(), platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
+    ...{ input: entriesOf(), platform: "node", cwd: root, plugins: [ownPlace, importsIn(imports)] },
+    external: isExternal,
     // One command may load a module late, and another command may load the same module immediately. A warning about the
     // time of plugins would interrupt the lines of the build.
     ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false, bundlerTimings: false } },
@@ -121,9 +135,9 @@ const bundle = async () => {
       // File names have no digest. So a command that is active during a build still finds the files that it loads late.
       ...{ entryFileNames: "[name].js", chunkFileNames: "[name].js" },
     });
-    const { output: alone } = await build.generate(options);
-    const groups = groupsOf(alone.filter(({ type }) => type === "chunk"));
-    const { output: made } = await build.generate({ ...options, codeSplitting: { groups } });
+    // The first output finds the imports, on which the files depend.
+    await build.generate(options);
+    const { output: made } = await build.generate({ ...options, codeSplitting: { groups: groupsOf(imports) } });
     const files = made.flatMap((file) => (file.type === "chunk" ? [{ fileName: file.fileName, code: file.code }] : []));
     return [...files, { fileName: "licences.txt", code: notice() }];
   } finally {

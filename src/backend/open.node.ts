@@ -1,25 +1,9 @@
 /** Opens backends for programs. If `auto` could use faster native kernels that are missing, it prints advice. */
+
+import { adviseOnce } from "./advise.node.ts";
 import type { Backend } from "./backend.ts";
-import { type BackendChoice, type BackendOptions, findAuto, openBackend as openSilently } from "./select.node.ts";
-
-/** Advice is given once per thread. */
-let advised = false;
-
-/**
- * Prints how to get native kernels, at most once per thread. The advice is printed only if `choice` is "auto" or
- * absent. Native kernels must be missing, but available for this machine.
- * @param tell receives the line; default: a process warning, which Node prints on standard error.
- */
-export const adviseOnce = async (
-  choice: unknown,
-  tell: (line: string) => unknown = (line) =>
-    process.emitWarning(line, { type: "ForetokenWarning", code: "FORETOKEN_NO_NATIVE_KERNELS" }),
-): Promise<void> => {
-  if (advised || (choice !== undefined && choice !== "auto")) return;
-  const { name, advice } = await findAuto();
-  advised = true;
-  if (advice !== undefined) await tell(`backend ${name}: ${advice}`);
-};
+import type { BackendChoice } from "./choices.node.ts";
+import { type BackendOptions, openBackend as openSilently } from "./select.node.ts";
 
 /**
  * Opens the backend `choice`. `auto` takes the first of native, wasm and reference that works on this machine. If

@@ -7,6 +7,7 @@ import { showWord } from "../core/text/show.ts";
 import { adviceFor } from "./advice.ts";
 import { askedInstructionSet } from "./asked-instruction-set.node.ts";
 import type { Backend, BackendName } from "./backend.ts";
+import { type BackendChoice, backendChoices, order } from "./choices.node.ts";
 import { defaultThreads } from "./implementations/compiled/default-threads.node.ts";
 import { adviceOnNative, loadsNative, openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
@@ -15,13 +16,6 @@ import { checkReference, referenceInstructionSets } from "./instruction-sets.ts"
 // is tried first.
 const loadWasm = () => import("./implementations/wasm/node.ts");
 const loadReference = () => import("./implementations/reference/reference.ts");
-
-/** Best first. */
-const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
-
-export const backendChoices = ["auto", ...order] as const;
-/** Name of a backend, or "auto". "auto" takes the fastest backend that works on this machine. */
-export type BackendChoice = (typeof backendChoices)[number];
 
 /** A backend's settings, or the reason why the backend is not available. */
 export type BackendDescription =

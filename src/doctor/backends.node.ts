@@ -1,6 +1,7 @@
 /** Chooses the backends to check, and the ways in which each backend computes. */
 import type { Backend, BackendName } from "../backend/backend.ts";
-import type { BackendChoice, BackendOptions, BackendReport } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
+import type { BackendOptions, BackendReport } from "../backend/select.node.ts";
 import type { Form } from "./model/forms.ts";
 
 /** Opens a backend, like `openBackend`. */

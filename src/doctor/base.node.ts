@@ -6,9 +6,10 @@ import { CheckpointError } from "../core/errors/errors.ts";
 import { modelLayout } from "../models/model.ts";
 import { openWhole, unlessDamaged } from "../pretrained/adapter/base/find.node.ts";
 import { openBase } from "../pretrained/adapter/base/open.node.ts";
-import type { OpenedAdapter } from "../pretrained/adapter/load.ts";
 import { basePath, openAdapter } from "../pretrained/adapter/open.node.ts";
-import { isHubName, keptFolder } from "../pretrained/files/hub.node.ts";
+import type { OpenedAdapter } from "../pretrained/adapter/opened.ts";
+import { keptFolder } from "../pretrained/files/hub.node.ts";
+import { isHubName } from "../pretrained/files/hub-name.ts";
 import { failed, ok, skipped, type Verdict } from "./check.ts";
 
 /** Advice for a base model that cannot be used. @param hint hint of the error about this model. */

@@ -3,8 +3,9 @@
  * too. The checks call the same code as training and generation.
  */
 import type { Backend, BackendName } from "../backend/backend.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
 import { buildCommand } from "../backend/implementations/native/native.node.ts";
-import { type BackendChoice, describeBackends, openBackend } from "../backend/select.node.ts";
+import { describeBackends, openBackend } from "../backend/select.node.ts";
 import { type FreeMemory, freeMemory } from "../core/system/available-memory.node.ts";
 import { type MachineFacts, machineFacts } from "../core/system/machine-facts.node.ts";
 import { formatPlural } from "../core/text/format-numbers.ts";

@@ -2,9 +2,9 @@ import { checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { type EngineGenerateOptions, type EngineOptions, engineDefaults, engineOptionNames } from "./engine-options.ts";
 import type { GenerateDoneEvent } from "./events.ts";
-import { type EngineOptions, engineDefaults, openEngine } from "./open-engine.ts";
-import { type EngineGenerateOptions, engineOptionNames } from "./text-engine.ts";
+import { openEngine } from "./open-engine.ts";
 
 /** A prompt of `generateMany`: a text, token ids, or an object of options. */
 export type ManyPrompt = string | readonly number[] | Int32Array | EngineGenerateOptions;

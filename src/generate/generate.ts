@@ -32,7 +32,7 @@ export async function* generate(
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   checkLanguageModel("generate: model", lm, "the model's own method, lm.generate()");
-  const text = checkText(lm, options, generateOptionNames);
+  const text = await checkText(lm, options, generateOptionNames);
   const engine = await whileOpen("generate", text.model, async () =>
     createTextEngine(lm.adapted(null), { cacheBytes: 1, maxSequences: 1 }, 0),
   );

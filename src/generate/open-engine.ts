@@ -1,35 +1,10 @@
-import { z } from "zod";
-import { checkLanguageModel, checkOptions } from "../core/checks/check-arguments.ts";
-import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { checkLanguageModel } from "../core/checks/check-arguments.ts";
 import type { EngineCounts } from "../engine/engine.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
-import { createTextEngine, type EngineEvent, type EngineGenerateOptions } from "./text-engine.ts";
-
-const engineOptionsSchema = z.strictObject({
-  cacheBytes: z.number().positive(),
-  maxSequences: z.int().positive(),
-});
-
-/** Default sizes of an engine. */
-export const engineDefaults = { cacheBytes: 2 ** 30, maxSequences: 64 };
-
-/** Options of `openEngine`. */
-export interface EngineOptions {
-  /**
-   * Maximum size of the KV cache in bytes. One whole context of the model is always allowed, even if it needs more
-   * bytes. Number above 0. Default 1 GiB.
-   */
-  readonly cacheBytes?: number | undefined;
-  /** Maximum number of texts that are written at the same time; more texts wait. Whole number from 1. Default 64. */
-  readonly maxSequences?: number | undefined;
-}
-
-/** @throws ConfigError for an option that is unknown or out of range. */
-export const parseEngineOptions = (options: EngineOptions): typeof engineDefaults => {
-  checkOptions("openEngine: options", options);
-  return parseConfig(engineOptionsSchema, { ...engineDefaults, ...withoutUndefined(options) }, "openEngine");
-};
+import type { EngineGenerateOptions } from "./engine-options.ts";
+import { type EngineOptions, parseEngineOptions } from "./engine-options.ts";
+import { createTextEngine, type EngineEvent } from "./text-engine.ts";
 
 /** Writes many texts at once with one model. See `openEngine`. */
 export interface Engine {

@@ -5,41 +5,19 @@ import type { Model } from "../models/model.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError, isClosed, whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
-import { type CompiledConstraint, compileConstraint } from "./constraint/compile.ts";
+import type { CompiledConstraint } from "./constraint/compile.ts";
 import { defaultPrompt } from "./default-prompt.ts";
+import { type EngineGenerateOptions, engineOptionNames } from "./engine-options.ts";
 import type { GenerateEvent, PromptEvent } from "./events.ts";
-import {
-  checkSlide,
-  type GenerateOptions,
-  generateOptionNames,
-  type ParsedOptions,
-  parseGenerateOptions,
-  readPrompt,
-} from "./options.ts";
+import { checkSlide, type GenerateOptions, type ParsedOptions, parseGenerateOptions, readPrompt } from "./options.ts";
 import { promptScorer } from "./prompt-scorer.ts";
 import { checkSpeculate, createDrafters } from "./speculation/speculate.ts";
 import { createTextWriter } from "./text-writer.ts";
 
-/** Options of one text of an engine. */
-export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
-  /** Name of one of the model's adapters. Null means no adapter. Default: the current adapter when the text begins. */
-  readonly adapter?: string | null | undefined;
-  /**
-   * True: the first event is `prompt`. This event contains the log-probability of each prompt token, and also
-   * candidates if the option `candidates` is above 0. The prompt must fit into the context. Default false.
-   */
-  readonly scorePrompt?: boolean | undefined;
-}
-
 /** Events of one text of an engine. */
 export type EngineEvent = PromptEvent | GenerateEvent;
-
-/** Names of the options for one text of an engine. */
-export const engineOptionNames: readonly string[] = [
-  ...generateOptionNames.filter((name) => name !== "cache"),
-  ...["adapter", "scorePrompt"],
-];
 
 /** An engine that writes texts. The engine turns the tokens of a sequence engine into text. */
 export interface TextEngine {
@@ -125,15 +103,19 @@ export interface CheckedText {
   readonly constraint: CompiledConstraint | null;
 }
 
+/** The compiler is imported only here, because most texts have no constraint. */
+const compiled = async ({ constraint }: ParsedOptions, tokenizer: Tokenizer): Promise<CompiledConstraint | null> =>
+  constraint === undefined ? null : (await import("./constraint/compile.ts")).compileConstraint(constraint, tokenizer);
+
 /**
  * Checks the options of a text and reads its prompt.
  * @param names names of all known options.
  */
-export const checkText = (
+export const checkText = async (
   lm: LanguageModel,
   given: EngineGenerateOptions & Pick<GenerateOptions, "cache">,
   names: readonly string[],
-): CheckedText => {
+): Promise<CheckedText> => {
   checkKeys("generate", given, names);
   const { signal, adapter, scorePrompt = false, ...rest } = given;
   checkSignal("generate: signal", signal);
@@ -164,8 +146,7 @@ export const checkText = (
     const must = "must be at most the number of prompt tokens, and 0 without a constraint";
     throw new ConfigError({ where: "generate: constrainedPrompt", must, got: String(parsed.constrainedPrompt) });
   }
-  const constraint = parsed.constraint === undefined ? null : compileConstraint(parsed.constraint, lm.tokenizer);
-  return { signal, model, parsed, prompt, scorePrompt, constraint };
+  return { signal, model, parsed, prompt, scorePrompt, constraint: await compiled(parsed, lm.tokenizer) };
 };
 
 /**
@@ -273,12 +254,12 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
 
   return {
     async *generate(lm, given = {}) {
-      const text = checkText(lm, given, engineOptionNames);
+      const text = await checkText(lm, given, engineOptionNames);
       for await (const events of batches(lm, text, 1)) for (const event of events) yield event;
     },
     write: (lm, text) => batches(lm, text, 1),
     async *generateBatches(lm, given = {}) {
-      yield* batches(lm, checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY, gatherForMs);
+      yield* batches(lm, await checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY, gatherForMs);
     },
     counts: engine.counts,
     async close() {

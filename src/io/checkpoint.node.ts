@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, rmdir, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { mkdir, readdir, rename, rmdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
-import { systemErrorCode } from "../core/errors/system-error.ts";
+import { messageOf, systemErrorCode } from "../core/errors/system-error.ts";
+import { exists, type Place, placeOf } from "./checkpoint-place.node.ts";
 import { type Contents, flushFolder, makeFolders, writeFlushed } from "./files.node.ts";
 import { type Binding, type FileDigest, manifestJson, manifestName } from "./manifest.ts";
 import { occupantOf, removeOwned } from "./owned-folder.node.ts";
@@ -24,39 +25,6 @@ import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.no
  * the first process to finish wins. Any number of processes may read a checkpoint at the same time.
  * Only files that Foretoken wrote are removed: see owned-folder.node.ts.
  */
-
-/** Paths of a checkpoint and of the folders next to it. */
-export interface Place {
-  readonly path: string;
-  readonly parent: string;
-  readonly name: string;
-  /** The previous checkpoint, while it is being replaced. */
-  readonly old: string;
-}
-
-export const placeOf = (folder: string): Place => {
-  const path = resolve(folder);
-  const parent = dirname(path);
-  const name = basename(path);
-  return { path, parent, name, old: join(parent, `.old-${name}`) };
-};
-
-/**
- * Returns a text that identifies the folder at a path, or undefined if there is no folder. If another folder takes the
- * same path, the text changes.
- */
-export const identityOf = async (path: string): Promise<string | undefined> => {
-  try {
-    const found = await stat(path, { bigint: true });
-    return found.isDirectory() ? `${found.dev}:${found.ino}:${found.birthtimeNs}` : undefined;
-  } catch (error) {
-    const code = systemErrorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw error;
-  }
-};
-
-export const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
 
 /** Returns the path to which the replaced checkpoint `old` is moved, or undefined if `old` is to be removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
@@ -116,8 +84,6 @@ const checkFileNames = (folder: string, names: readonly string[]): void => {
     });
   }
 };
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const writeError = (folder: string, error: unknown): CheckpointError =>
   error instanceof CheckpointError

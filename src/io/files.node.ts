@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, lstat, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { UnreadableFileError } from "../core/system/regular-file.node.ts";
@@ -18,20 +18,6 @@ const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint
   if (typeof contents === "string") return [new TextEncoder().encode(contents)];
   return contents instanceof Uint8Array ? [contents] : contents;
 };
-
-/** Whether `path` is a regular file, not a link. */
-export const isRegularFile = async (path: string): Promise<boolean> =>
-  lstat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-
-/** Whether `path` is a regular file or a link to a regular file. */
-export const isFile = async (path: string): Promise<boolean> =>
-  stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
 
 /** Appends all `bytes` to the file. The loop is needed because one system call may write only some of the bytes. */
 export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {

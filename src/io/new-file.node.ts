@@ -6,14 +6,8 @@ import { link, lstat, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
-import {
-  type Contents,
-  flushFolder,
-  isRegularFile,
-  makeFolders,
-  removeEmptyFolders,
-  writeFlushed,
-} from "./files.node.ts";
+import { isRegularFile } from "../core/system/regular-file.node.ts";
+import { type Contents, flushFolder, makeFolders, removeEmptyFolders, writeFlushed } from "./files.node.ts";
 import { checkpointAround } from "./owned-folder.node.ts";
 import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.node.ts";
 

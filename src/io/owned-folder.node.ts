@@ -5,10 +5,10 @@
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { systemErrorCode } from "../core/errors/system-error.ts";
-import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { hasDigest } from "./digest.node.ts";
 import { isOwnConfig } from "./first-form.node.ts";
-import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
+import { isMarked, type Manifest, manifestName } from "./manifest.ts";
+import { readManifest, readMark } from "./read-manifest.node.ts";
 
 /**
  * Names of a checkpoint's files. In a folder with Foretoken's mark, these files belong to Foretoken even if somebody
@@ -27,25 +27,6 @@ export const checkpointNames: readonly string[] = [
   "adapter_model.safetensors",
   manifestName,
 ];
-
-const maxMarkBytes = 2 ** 20;
-
-const readMark = async (path: string): Promise<string> =>
-  readRegularFile(path, { maxBytes: maxMarkBytes }).then(
-    (bytes) => new TextDecoder().decode(bytes),
-    () => "",
-  );
-
-/** Reads the folder's manifest. Returns null if there is no manifest or if it is incomplete. */
-export const readManifest = async (folder: string): Promise<Manifest | null> => {
-  const text = await readMark(join(folder, manifestName));
-  if (!isMarked(text)) return null;
-  try {
-    return parseManifest(JSON.parse(text)) ?? null;
-  } catch {
-    return null;
-  }
-};
 
 /** Whether Foretoken wrote a folder. The folder's manifest or its `config.json` tells. */
 const isOurs = async (folder: string): Promise<boolean> =>

@@ -4,25 +4,15 @@ import { readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
-import { systemErrorCode } from "../core/errors/system-error.ts";
-import { FileTooLargeError, readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
+import { messageOf, systemErrorCode } from "../core/errors/system-error.ts";
+import { FileTooLargeError, isFile, readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { quotePath, quoteWord } from "../core/text/shell-word.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { exists, identityOf, messageOf, placeOf } from "./checkpoint.node.ts";
+import { checkpointOfRun, identityOf, placeOf } from "./checkpoint-place.node.ts";
 import { hashedSource, openFileSource } from "./file-source.node.ts";
-import { isFile } from "./files.node.ts";
 import { type FileDigest, isManifest, type Manifest, manifestName, parseManifest } from "./manifest.ts";
-import { readManifest } from "./owned-folder.node.ts";
+import { readManifest } from "./read-manifest.node.ts";
 import { isRunFolder } from "./run-places.node.ts";
-
-/**
- * Returns whether `readCheckpoint` would find the checkpoint `folder`. The checkpoint may also have the name
- * `.old-NAME` if a writer was killed.
- */
-export const hasCheckpoint = async (folder: string): Promise<boolean> => {
-  const { path, old } = placeOf(folder);
-  return (await exists(path)) || (await exists(old));
-};
 
 /** Whether all files in the manifest exist with the listed sizes. */
 export const holdsAllFiles = async (folder: string): Promise<boolean> => {
@@ -85,16 +75,6 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
 
 /** Matches names of checkpoints in a run's folder. */
 const ofRun = /^(best|averaged|checkpoint(-\d+)?)$/u;
-
-/**
- * The checkpoint that a run's folder stands for: its best weights. If there are none, its last weights. Undefined if
- * `folder` is not a run's folder or has neither.
- */
-export const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
-  if (!(await isRunFolder(folder))) return undefined;
-  for (const name of ["best", "checkpoint"]) if (await hasCheckpoint(join(folder, name))) return join(folder, name);
-  return undefined;
-};
 
 /** Hint for a `folder` without a file `name`. */
 const missingHint = async (folder: string, name: string): Promise<string> => {

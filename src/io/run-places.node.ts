@@ -3,7 +3,7 @@
  * names.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { isFile } from "./files.node.ts";
+import { isFile } from "../core/system/regular-file.node.ts";
 
 /** Name of the file with a run's configuration. A folder with this file is a run's folder. */
 export const descriptionName = "run.json";

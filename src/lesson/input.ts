@@ -2,7 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import { ConfigError, DataError } from "../core/errors/errors.ts";
 import type { Corpus } from "../data/corpus.ts";
 import { defaultTokenizer } from "../tokenizer/config.ts";
-import { trainTokenizer } from "../tokenizer/registry.ts";
+import { trainTokenizer } from "../tokenizer/from-config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Input of every lesson: a text, an example line, a backend and settings. */

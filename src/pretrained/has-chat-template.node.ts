@@ -3,12 +3,16 @@ import { join } from "node:path";
 import { openFileSource } from "../io/file-source.node.ts";
 import { readGgufHeader } from "../io/gguf/header.ts";
 import { readCheckpoint } from "../io/read-checkpoint.node.ts";
-import { adapterConfigName, parsePeftConfig } from "./adapter/config.ts";
-import { basePath, isAdapterFolder } from "./adapter/open.node.ts";
+import { parsePeftConfig } from "./adapter/config.ts";
+import { adapterConfigName } from "./adapter/names.ts";
+import { basePath } from "./adapter/open.node.ts";
+import { isAdapterFolder } from "./adapter/place.node.ts";
 import { adapterTextNames, parseAdapterText } from "./adapter/text.ts";
-import { isHubName, keptFolder } from "./files/hub.node.ts";
-import { isGgufName } from "./gguf/open.node.ts";
-import { readTemplate, templateFileNames } from "./parse.ts";
+import { keptFolder } from "./files/hub.node.ts";
+import { isHubName } from "./files/hub-name.ts";
+import { templateFileNames } from "./files/names.ts";
+import { isGgufName } from "./gguf/source.node.ts";
+import { readTemplate } from "./parse.ts";
 
 const inGguf = async (path: string): Promise<string | null> => {
   const source = await openFileSource(path, path, true);

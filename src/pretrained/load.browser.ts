@@ -6,31 +6,19 @@ import { memorySource } from "../io/byte-source.ts";
 import { manifestName } from "../io/manifest.ts";
 import { canDigest, hashInMemory, manifestIn } from "../io/manifest-in-memory.ts";
 import { checkBase, trainedOn } from "./adapter/base/check.ts";
-import { adapterConfigName, adapterWeightsName } from "./adapter/config.ts";
-import {
-  type AdapterFiles,
-  askedAdapters,
-  defaultAdapter,
-  type OpenedAdapter,
-  openAdapterFiles,
-  openAll,
-} from "./adapter/load.ts";
+import { openAdapterFiles } from "./adapter/load.ts";
+import { adapterConfigName, adapterWeightsName } from "./adapter/names.ts";
+import { type AdapterFiles, askedAdapters, defaultAdapter, type OpenedAdapter, openAll } from "./adapter/opened.ts";
 import { adapterTextNames, withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
+import { parseFiles } from "./files/checkpoint-files.ts";
+import type { CheckpointFiles } from "./files/names.ts";
+import { configName, indexName, optionalNames, weightsFileName } from "./files/names.ts";
 import { placeLanguageModel } from "./files/place.ts";
 import { openWeights, type WeightFile } from "./files/weights.ts";
 import { pretrainedOfGguf } from "./gguf/gguf.ts";
 import type { LanguageModel } from "./model/language-model.ts";
-import {
-  configName,
-  indexName,
-  optionalNames,
-  type PretrainedFacts,
-  parseFacts,
-  shardNames,
-  weightsFileName,
-} from "./parse.ts";
+import { type PretrainedFacts, parseFacts, shardNames } from "./parse.ts";
 import type { Pretrained } from "./pretrained.ts";
 
 /** Options of `loadPretrained`. */

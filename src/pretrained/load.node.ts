@@ -1,23 +1,23 @@
+import { adviseOnce } from "../backend/advise.node.ts";
 import type { Backend } from "../backend/backend.ts";
-import { adviseOnce } from "../backend/open.node.ts";
-import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
+import { openBackend } from "../backend/select.node.ts";
 import { checkBoolean, checkName } from "../core/checks/check-arguments.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import { checkBase } from "./adapter/base/check.ts";
-import { openBase, wayToBase } from "./adapter/base/open.node.ts";
 import {
   type AdapterFiles,
   askedAdapters,
   closeAdapters,
   defaultAdapter,
+  type OpenedAdapter,
   type OpenedAdapters,
-  openAdapterFiles,
   openAll,
-} from "./adapter/load.ts";
-import { namesAdapter, openAdapter } from "./adapter/open.node.ts";
+} from "./adapter/opened.ts";
+import { namesAdapter } from "./adapter/place.node.ts";
 import { withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
-import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
+import type { CheckpointFiles } from "./files/names.ts";
 import { placeLanguageModel } from "./files/place.ts";
 import { type CollectedPretrained, collectWeights, type Keeping } from "./files/weights.ts";
 import type { LanguageModel } from "./model/language-model.ts";
@@ -94,6 +94,15 @@ export interface LoadOptions {
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
+// Most models are given by a path and have no adapter, so the code for other models is imported only when it is needed.
+const loadBase = () => import("./adapter/base/open.node.ts");
+const loadFiles = () => import("./files/checkpoint-files.ts");
+
+const openAdapter = async (source: string | AdapterFiles, name: string): Promise<OpenedAdapter> =>
+  typeof source === "string"
+    ? (await import("./adapter/open.node.ts")).openAdapter(await modelPlace(source))
+    : (await import("./adapter/load.ts")).openAdapterFiles(source, name);
+
 /** Opens a model from its path, its name or its files. */
 const openModel = async (
   checkpoint: string | CheckpointFiles,
@@ -104,7 +113,7 @@ const openModel = async (
     await noticeUnchecked(opened, checkpoint, onNotice);
     return opened;
   }
-  const opened = await parseFiles(checkpoint);
+  const opened = await (await loadFiles()).parseFiles(checkpoint);
   if (!opened.checked) await onNotice?.(uncheckedNotice(opened.where));
   return opened;
 };
@@ -117,7 +126,8 @@ const openUnder = async (
 ): Promise<Pretrained> => {
   const opened = await openModel(checkpoint, options);
   try {
-    if (options.baseCheck !== false) await checkBase(opened, adapters, wayToBase);
+    if (options.baseCheck !== false)
+      await checkBase(opened, adapters, async (adapter) => (await loadBase()).wayToBase(adapter));
     return opened;
   } catch (error) {
     await opened.weights.close();
@@ -131,16 +141,16 @@ const openAny = async (named: string | CheckpointFiles, options: LoadOptions) =>
   const own = await namesAdapter(checkpoint, options);
   const asked = own ? [[defaultAdapter, checkpoint as string] as const] : askedAdapters(options);
   const adapters = await openAll(asked, async (source, name) => {
-    const opened = await (typeof source === "string"
-      ? openAdapter(await modelPlace(source))
-      : openAdapterFiles(source, name));
+    const opened = await openAdapter(source, name);
     await noticeUncheckedAdapter(opened, options.onNotice);
     return opened;
   });
   try {
     const adapter = own ? adapters.get(defaultAdapter) : undefined;
     const opened =
-      adapter === undefined ? await openUnder(adapters, checkpoint, options) : await openBase(adapter, options);
+      adapter === undefined
+        ? await openUnder(adapters, checkpoint, options)
+        : await (await loadBase()).openBase(adapter, options);
     return { pretrained: withAdapterText(opened, adapters.get(defaultAdapter)?.text), adapters };
   } catch (error) {
     await closeAdapters(adapters);

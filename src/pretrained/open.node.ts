@@ -2,12 +2,13 @@
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
+import { checkpointOfRun } from "../io/checkpoint-place.node.ts";
 import { manifestName } from "../io/manifest.ts";
-import { checkpointOfRun } from "../io/read-checkpoint.node.ts";
-import { isAdapterPlace } from "./adapter/open.node.ts";
+import { isAdapterPlace } from "./adapter/place.node.ts";
 import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts";
-import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
-import { isGgufName, openGguf } from "./gguf/open.node.ts";
+import type { HubOptions } from "./files/hub.node.ts";
+import { isHubName } from "./files/hub-name.ts";
+import { isGgufName } from "./gguf/source.node.ts";
 
 /** Notice for a model without a manifest. Without a manifest, the files cannot be checked. */
 export const uncheckedNotice = (path: string): string =>
@@ -62,7 +63,8 @@ export const modelPlace = async (path: string): Promise<string> =>
  * @throws CheckpointError with the file and the problem.
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {
-  if (isHubName(path)) return openHub(path, options);
+  // Most models are directories, so the code for other models is imported only here.
+  if (isHubName(path)) return (await import("./files/hub.node.ts")).openHub(path, options);
   if (await isAdapterPlace(path)) {
     throw new CheckpointError({
       where: path,
@@ -71,5 +73,5 @@ export const openPretrained = async (path: string, options: HubOptions = {}): Pr
       hint: `npx foretoken merge ${quotePath(path)}`,
     });
   }
-  return (await isGgufFile(path)) ? openGguf(path) : openDirectory(path);
+  return (await isGgufFile(path)) ? (await import("./gguf/open.node.ts")).openGguf(path) : openDirectory(path);
 };

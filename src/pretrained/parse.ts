@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import { show } from "../core/text/show.ts";
 import { beginningWith } from "../tokenizer/begin.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
@@ -9,20 +10,9 @@ import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { readConfig } from "./config-json.ts";
 import { checkJson, parseJson } from "./files/checkpoint-json.ts";
+import { configName, tokenizerName } from "./files/names.ts";
 import type { ChatTemplate } from "./model/language-model.ts";
 import type { Pretrained } from "./pretrained.ts";
-
-/** File names. */
-export const configName = "config.json";
-export const tokenizerName = "tokenizer.json";
-export const weightsFileName = "model.safetensors";
-export const indexName = "model.safetensors.index.json";
-
-/** Text files in addition to the tokenizer: chat template, BOS and end tokens. */
-export const textFileNames = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"] as const;
-
-/** Files that are read if they exist. */
-export const optionalNames = [tokenizerName, ...textFileNames, indexName] as const;
 
 /** Contents of files by name. */
 export type SmallFiles = Readonly<Record<string, Uint8Array>>;
@@ -82,9 +72,6 @@ const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where
   return named === undefined ? tokenizer : beginningWith(tokenizer, named.id);
 };
 
-/** Names of the files that the chat template may be in. */
-export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
-
 /** The chat template. The file `chat_template.jinja` has priority over the field of `tokenizer_config.json`. */
 export const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {
   const own = files["chat_template.jinja"];
@@ -135,7 +122,7 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
   };
 };
 
-const indexJson = z.object({ weight_map: z.record(z.string(), z.string()) });
+const indexJson = lazy(() => z.object({ weight_map: z.record(z.string(), z.string()) }));
 
 /** Whether `name` is a plain file name. A plain file name cannot lead out of the folder. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/u.test(name);
@@ -149,7 +136,7 @@ const mostShards = 1000;
  */
 export const shardNames = (bytes: Uint8Array, where: string): readonly string[] => {
   const raw = parseJson(bytes, where, jsonLimits.safetensorsHeader);
-  const names = [...new Set(Object.values(checkJson(indexJson, raw, where).weight_map))].sort();
+  const names = [...new Set(Object.values(checkJson(indexJson(), raw, where).weight_map))].sort();
   const bad = names.find((name) => !isPlainName(name));
   if (bad !== undefined) {
     const must = "weight_map must name .safetensors files of the same folder";

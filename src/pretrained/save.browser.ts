@@ -1,4 +1,5 @@
-import { type CheckpointFiles, filesInMemory } from "./files/checkpoint-files.ts";
+import { filesInMemory } from "./files/checkpoint-files.ts";
+import type { CheckpointFiles } from "./files/names.ts";
 import { whileOpen } from "./model/closed.ts";
 import type { LanguageModel } from "./model/language-model.ts";
 import { filesToSave, modelToSave } from "./save.ts";

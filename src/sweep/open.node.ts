@@ -1,6 +1,6 @@
 /** Opens a sweep: checks the arguments, plans the settings and opens the folder. */
 import { join } from "node:path";
-import { backendChoices } from "../backend/select.node.ts";
+import { backendChoices } from "../backend/choices.node.ts";
 import { defaultPreset, type PresetName } from "../config/presets.ts";
 import {
   checkCallback,

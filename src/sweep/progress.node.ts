@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
-import { isHubName } from "../pretrained/files/hub.node.ts";
+import { isHubName } from "../pretrained/files/hub-name.ts";
 import { readDerived, readJsonIfThere, sweepNames, writeJson } from "./folder.node.ts";
 import { runName, type Sweep } from "./open.node.ts";
 import { isEnding, isSweepResult, type SweepResult } from "./result.ts";

@@ -3,7 +3,7 @@ import { DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { decodeTokens } from "./text-stream.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
-import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";
+import { charTokenizerToJson, charVocabularyFromJson, endOfTextName } from "./tokenizer-json.ts";
 import { describeCharacter, describeCharacters } from "./unknown.ts";
 import { checkWellFormed, position } from "./well-formed.ts";
 
@@ -124,6 +124,12 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
     token,
     toJSON: () => charTokenizerToJson(characters, specialTokens),
   };
+};
+
+/** Reads the tokenizer from a parsed `tokenizer.json`. @throws CheckpointError naming the damaged field. */
+export const readCharTokenizer = (json: unknown, where: string): CharTokenizer => {
+  const { characters, specialNames } = charVocabularyFromJson(json, where);
+  return charTokenizer(characters, specialNames);
 };
 
 /**

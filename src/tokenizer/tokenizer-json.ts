@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import { shorten, show } from "../core/text/show.ts";
 import { isSurrogate } from "../core/text/surrogate.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
@@ -25,39 +26,36 @@ const charPipeline = {
 /** How `tokenizers` matches a special token in a text. */
 const specialMatching = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true } as const;
 
-const addedToken = z.strictObject({
-  id: z.int().min(0),
-  content: z.string().min(1).max(200),
-  single_word: z.literal(false),
-  lstrip: z.literal(false),
-  rstrip: z.literal(false),
-  normalized: z.literal(false),
-  special: z.literal(true),
-});
-
-const charJson = z.object({
-  added_tokens: z.array(addedToken),
-  normalizer: z.null(),
-  pre_tokenizer: z.object({
-    type: z.literal("Split"),
-    pattern: z.object({ Regex: z.literal(charPipeline.pre_tokenizer.pattern.Regex) }),
-    behavior: z.literal("Isolated"),
-    invert: z.literal(false),
+const charJson = lazy(() =>
+  z.object({
+    added_tokens: z.array(
+      z.strictObject({
+        id: z.int().min(0),
+        content: z.string().min(1).max(200),
+        single_word: z.literal(false),
+        lstrip: z.literal(false),
+        rstrip: z.literal(false),
+        normalized: z.literal(false),
+        special: z.literal(true),
+      }),
+    ),
+    normalizer: z.null(),
+    pre_tokenizer: z.object({
+      type: z.literal("Split"),
+      pattern: z.object({ Regex: z.literal(charPipeline.pre_tokenizer.pattern.Regex) }),
+      behavior: z.literal("Isolated"),
+      invert: z.literal(false),
+    }),
+    post_processor: z.null(),
+    decoder: z.object({ type: z.literal("Fuse") }),
+    model: z.object({
+      type: z.literal("WordLevel"),
+      // The code below checks the entries. A check with zod would take ten times as long.
+      vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
+      unk_token: z.literal(""),
+    }),
   }),
-  post_processor: z.null(),
-  decoder: z.object({ type: z.literal("Fuse") }),
-  model: z.object({
-    type: z.literal("WordLevel"),
-    // The code below checks the entries. A check with zod would take ten times as long.
-    vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
-    unk_token: z.literal(""),
-  }),
-});
-
-const wordLevel = z.object({ model: z.object({ type: z.literal("WordLevel") }) });
-
-/** Whether `json` looks like a character tokenizer. `charVocabularyFromJson` checks the details. */
-export const isCharTokenizerJson = (json: unknown): boolean => wordLevel.safeParse(json, { jitless: true }).success;
+);
 
 /** Contents of `tokenizer.json` for the vocabulary `characters`. The ids of special tokens follow. */
 export const charTokenizerToJson = (
@@ -122,7 +120,7 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
  * @throws CheckpointError naming the field.
  */
 export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {
-  const parsed = charJson.safeParse(json, { jitless: true });
+  const parsed = charJson().safeParse(json, { jitless: true });
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new CheckpointError({

@@ -3,7 +3,7 @@ import { defaultPreset } from "../config/presets.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/architectures/architecture-of.ts";
-import { isHubName } from "../pretrained/files/hub.node.ts";
+import { isHubName } from "../pretrained/files/hub-name.ts";
 import { keptFacts } from "../pretrained/files/pretrained-files.ts";
 import { givenData, loadData } from "../runs/begin/data.node.ts";
 import { defaultRunName, hasOwnParts } from "../runs/begin/default-name.node.ts";

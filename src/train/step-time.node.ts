@@ -3,7 +3,8 @@
  * backend, threads and number type, but a larger batch. The ids and the weights are random.
  */
 import type { Backend } from "../backend/backend.ts";
-import { type BackendChoice, openBackend } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
+import { openBackend } from "../backend/select.node.ts";
 import type { RunConfig } from "../config/config.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { yieldToHost } from "../core/system/yield.ts";

@@ -19,7 +19,7 @@ import { ConfigError } from "../core/errors/errors.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import { type ExtendKind, extendKinds } from "../optim/config.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
+import type { CheckpointFiles } from "../pretrained/files/names.ts";
 import type { CheckpointSource } from "../pretrained/load.browser.ts";
 import { checkGivenRun } from "../runs/resume/given-run.ts";
 import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";

@@ -1,6 +1,6 @@
 /** Options of `train` in Node. */
 import type { Backend } from "../backend/backend.ts";
-import type { BackendChoice } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
 import type { RunConfig } from "../config/config.ts";
 import type { PartialConfig } from "../config/merge.ts";
 import type { PresetName } from "../config/presets.ts";

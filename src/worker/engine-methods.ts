@@ -2,13 +2,8 @@
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import type { EngineCounts } from "../engine/engine.ts";
-import type { engineDefaults } from "../generate/open-engine.ts";
-import {
-  createTextEngine,
-  type EngineEvent,
-  type EngineGenerateOptions,
-  type TextEngine,
-} from "../generate/text-engine.ts";
+import type { EngineGenerateOptions, engineDefaults } from "../generate/engine-options.ts";
+import { createTextEngine, type EngineEvent, type TextEngine } from "../generate/text-engine.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
 /**

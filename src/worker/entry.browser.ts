@@ -4,7 +4,7 @@ import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
 import { evaluateChoices } from "../evaluate/choices.ts";
 import { evaluateCorpus } from "../evaluate/evaluate-corpus.ts";
-import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
+import type { CheckpointFiles } from "../pretrained/files/names.ts";
 import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
 import type { TrainEvent } from "../runs/events.ts";
 import type { HandOut } from "../train/run/callbacks.ts";

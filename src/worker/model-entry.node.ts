@@ -1,10 +1,10 @@
 /** The module of a worker thread that loads models, generates with them and evaluates them. */
-import type { BackendChoice } from "../backend/select.node.ts";
+import type { BackendChoice } from "../backend/choices.node.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
 import { checkDraftTokenizer } from "../generate/speculation/speculate.ts";
-import type { AdapterFiles } from "../pretrained/adapter/load.ts";
-import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
+import type { AdapterFiles } from "../pretrained/adapter/opened.ts";
+import type { CheckpointFiles } from "../pretrained/files/names.ts";
 import { loadOpened } from "../pretrained/load.node.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { modelMethods } from "./model-methods.ts";

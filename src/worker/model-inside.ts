@@ -1,14 +1,12 @@
-/** Calls that look inside a model in another thread. The thread's methods answer these calls. */
+/** Calls that look inside a model in another thread. `answerInside` answers these calls there. */
 import { checkIdList, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
-import type { CallContext } from "../core/remote/server.ts";
-import { type AttentionMaps, type AttentionOfOptions, attentionOf } from "../inside/attention.ts";
+import type { AttentionMaps, AttentionOfOptions } from "../inside/attention.ts";
 import type { HeadPlace } from "../inside/heads.ts";
-import { type LensOptions, type LensPosition, lensOf } from "../inside/lens.ts";
-import { type NeighbourOptions, type Neighbours, neighboursOf } from "../inside/neighbours.ts";
-import { type Patched, type PatchOptions, patched } from "../inside/patch.ts";
-import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import type { LensOptions, LensPosition } from "../inside/lens.ts";
+import type { NeighbourOptions, Neighbours } from "../inside/neighbours.ts";
+import type { Patched, PatchOptions } from "../inside/patch.ts";
 
 /** Methods that look inside a model in another thread. */
 export interface ThreadInside {
@@ -38,22 +36,6 @@ export type InsideRequest =
   | { readonly method: "lensOf"; readonly text: string | ArrayLike<number>; readonly options: LensOptions }
   | { readonly method: "neighboursOf"; readonly token: number | string; readonly options: NeighbourOptions }
   | { readonly method: "patched"; readonly options: PatchOptions };
-
-/** Answers the calls in the model's thread. */
-export const answerInside = (lm: LanguageModel, request: InsideRequest, { signal }: CallContext): Promise<unknown> => {
-  switch (request.method) {
-    case "attentionOf":
-      return attentionOf(lm, request.text, request.options);
-    case "lensOf":
-      return lensOf(lm, request.text, { ...request.options, signal });
-    case "neighboursOf":
-      return neighboursOf(lm, request.token, request.options);
-    case "patched":
-      return patched(lm, request.options);
-    default:
-      return request satisfies never;
-  }
-};
 
 /** A text, or a list of ids that can be sent to a thread. */
 const sentText = (where: string, text: string | ArrayLike<number>): string | ArrayLike<number> => {

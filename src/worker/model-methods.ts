@@ -4,22 +4,24 @@ import type { CallContext } from "../core/remote/server.ts";
 import type { ChoiceQuestion, ChoicesEvaluation, evaluateChoices } from "../evaluate/choices.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
-import { type BeamSearchOptions, type BeamText, beamSearch } from "../generate/beam-search.ts";
+import type { BeamSearchOptions, BeamText } from "../generate/beam-search.ts";
+import type { EngineGenerateOptions } from "../generate/engine-options.ts";
+import { engineDefaults } from "../generate/engine-options.ts";
 import type { GenerateEvent } from "../generate/events.ts";
 import { generate } from "../generate/generate.ts";
 import { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "../generate/generate-many.ts";
-import { engineDefaults } from "../generate/open-engine.ts";
 import type { GenerateOptions } from "../generate/options.ts";
 import type { Speculate } from "../generate/speculation/speculate.ts";
-import { createTextEngine, type EngineGenerateOptions, type TextEngine } from "../generate/text-engine.ts";
+import { createTextEngine, type TextEngine } from "../generate/text-engine.ts";
 import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/model/closed.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
-import type { Score, ScoreOptions } from "../pretrained/model/score.ts";
+import type { Score } from "../pretrained/model/score.ts";
+import type { ScoreOptions } from "../pretrained/model/score-options.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
 import { engineMethods, mostAhead, type OpenedEngines, openedEngines } from "./engine-methods.ts";
-import { answerInside, type InsideRequest } from "./model-inside.ts";
+import type { InsideRequest } from "./model-inside.ts";
 
 /** Facts about a loaded model, sent to the calling thread. */
 export interface LoadedModel {
@@ -40,6 +42,9 @@ export interface LoadedModel {
 /** Whether a prompt is an object of options. */
 const isOptions = (prompt: ManyPrompt): prompt is EngineGenerateOptions =>
   typeof prompt === "object" && prompt !== null && !Array.isArray(prompt) && !(prompt instanceof Int32Array);
+
+/** The model with its current adapter, also if the adapter is changed while a call imports its module. */
+const asItIs = (lm: LanguageModel): LanguageModel => ({ ...lm });
 
 /** Minimum milliseconds between two progress messages during loading. */
 const progressEvery = 100;
@@ -212,7 +217,9 @@ export const modelMethods = <Request>(
       { key, options }: { readonly key: number; readonly options: Omit<BeamSearchOptions, "signal"> },
       { signal }: CallContext,
     ): AsyncGenerator<readonly BeamText[], void> {
-      yield await beamSearch(modelOf("beamSearch", key), { ...options, signal });
+      const lm = asItIs(modelOf("beamSearch", key));
+      const { beamSearch } = await import("../generate/beam-search.ts");
+      yield await beamSearch(lm, { ...options, signal });
     },
 
     async *evaluateChoices(
@@ -271,7 +278,9 @@ export const modelMethods = <Request>(
       { key, request }: { readonly key: number; readonly request: InsideRequest },
       call: CallContext,
     ): AsyncGenerator<unknown, void> {
-      yield await answerInside(modelOf(request.method, key), request, call);
+      const lm = asItIs(modelOf(request.method, key));
+      const { answerInside } = await import("./answer-inside.ts");
+      yield await answerInside(lm, request, call);
     },
 
     // biome-ignore lint/correctness/useYield: a call that yields nothing

@@ -1,21 +1,19 @@
-import { adviseOnce } from "../backend/open.node.ts";
-import { backendChoices } from "../backend/select.node.ts";
-import { writeConversations } from "../chat/template.node.ts";
+import { type Advise, adviseOnce } from "../backend/advise.node.ts";
+import { backendChoices } from "../backend/choices.node.ts";
 import { checkBoolean, checkChoice, checkKeys, checkName, checkNumber } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import { show } from "../core/text/show.ts";
-import { locatedDocuments } from "../data/given-documents.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, MeasuredText, Measuring } from "../evaluate/evaluate-corpus.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
-import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
+import { type CheckpointFiles, neededFiles } from "../pretrained/files/names.ts";
 import { wholeText } from "../pretrained/model/whole-text.ts";
 import { unknownChoices } from "../tokenizer/unknown.ts";
 import { workerEntries } from "./entries.node.ts";
-import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
+import { checkLoadInWorker, type LoadedInThread, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
 /** A model in its own thread. The calling thread stays free while the model computes. */
@@ -75,6 +73,78 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 };
 
 /**
+ * Waits for a loading model and for the advice on backends. If both fail, the error of the advice is thrown, because it
+ * is about a setting of the user.
+ */
+const loadedAndAdvised = async (loading: Promise<LoadedInThread>, advised: Promise<void>): Promise<LoadedInThread> => {
+  const [advice, loaded] = await Promise.allSettled([advised, loading]);
+  if (advice.status === "rejected") {
+    if (loaded.status === "fulfilled") await loaded.value.model.close();
+    throw advice.reason;
+  }
+  if (loaded.status === "rejected") throw loaded.reason;
+  return loaded.value;
+};
+
+/**
+ * Does the same as `loadInWorker`.
+ * @param advise tells the user how to get native kernels, while the thread loads the model.
+ */
+export const loadAdvised = async (
+  checkpoint: string | CheckpointFiles,
+  options: WorkerLoadOptions,
+  advise: Advise,
+): Promise<WorkerModel> => {
+  checkLoadInWorker(options, backendChoices);
+  const { draft, ...own } = options;
+  checkLoad(checkpoint, own, false, "loadInWorker");
+  if (draft !== undefined) checkLoad(draft, {}, false, "loadInWorker: draft");
+  const { onNotice, onProgress, ...sent } = own;
+  if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
+  if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
+  if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);
+  if (sent.keepBlocks !== undefined) checkBoolean("loadInWorker: keepBlocks", sent.keepBlocks);
+  if (sent.base !== undefined) checkName("loadInWorker: base", sent.base);
+  let advised = Promise.resolve();
+  const callbacks = {
+    onNotice: async (line: string) => {
+      // The advice comes first.
+      await advised;
+      await onNotice?.(line);
+    },
+    onProgress: (bytes: number, all: number) => onProgress?.(bytes, all),
+  };
+  const thread = takeThread(workerEntries.model);
+  const isPath = typeof checkpoint === "string";
+  const [wanted, where] = isPath ? [checkpoint, checkpoint] : [neededFiles(checkpoint), "checkpoint"];
+  const sentDraft = draft === undefined || typeof draft === "string" ? draft : neededFiles(draft);
+  // The thread gets its request before this thread looks for advice, which needs more modules.
+  const loading = loadIn(thread, { checkpoint: wanted, draft: sentDraft, ...sent }, where, callbacks);
+  advised = advise(sent.backend, onNotice);
+  const { model, evaluate } = await loadedAndAdvised(loading, advised);
+  return Object.assign(model, {
+    evaluate: async (corpus: MeasuredCorpus | MeasuredText, measuring: Measuring = {}) => {
+      if (isText(corpus)) return evaluate(...wholeText(corpus));
+      if (isGivenDocuments(corpus)) {
+        checkKeys("evaluate", corpus, ["documents", "unknown", "contextLength", "signal", "onProgress"]);
+        const { documents, unknown, ...rest } = corpus;
+        // The modules are imported only here, because a model that only generates text does not need them.
+        const { locatedDocuments } = await import("../data/given-documents.ts");
+        const { measuredDocuments } = await import("../evaluate/documents.ts");
+        const { writeConversations } = await import("../chat/template.node.ts");
+        const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
+        return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
+      }
+      checkCorpus("evaluate: corpus", corpus);
+      checkKeys("evaluate", measuring, ["split", "unknown", "contextLength", "windows", "signal", "onProgress"]);
+      if (measuring.split !== undefined) checkName("evaluate: split", measuring.split);
+      checkChoice("evaluate: unknown", measuring.unknown, unknownChoices);
+      return evaluate(corpus, measuring);
+    },
+  });
+};
+
+/**
  * Loads a language model in its own thread. The results have the same bits as with `loadPretrained`.
  * @param checkpoint a run's folder, the checkpoint's directory, or its files (they are copied).
  * @param options the name of a backend, threads, dtype, adapters.
@@ -91,46 +161,7 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
  * await lm.close();
  * ```
  */
-export const loadInWorker = async (
+export const loadInWorker = (
   checkpoint: string | CheckpointFiles,
   options: WorkerLoadOptions = {},
-): Promise<WorkerModel> => {
-  checkLoadInWorker(options, backendChoices);
-  const { draft, ...own } = options;
-  checkLoad(checkpoint, own, false, "loadInWorker");
-  if (draft !== undefined) checkLoad(draft, {}, false, "loadInWorker: draft");
-  const { onNotice, onProgress, ...sent } = own;
-  if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
-  if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
-  if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);
-  if (sent.keepBlocks !== undefined) checkBoolean("loadInWorker: keepBlocks", sent.keepBlocks);
-  if (sent.base !== undefined) checkName("loadInWorker: base", sent.base);
-  const callbacks = {
-    onNotice: (line: string) => onNotice?.(line),
-    onProgress: (bytes: number, all: number) => onProgress?.(bytes, all),
-  };
-  await adviseOnce(sent.backend, onNotice);
-  const thread = takeThread(workerEntries.model);
-  const isPath = typeof checkpoint === "string";
-  const [wanted, where] = isPath ? [checkpoint, checkpoint] : [neededFiles(checkpoint), "checkpoint"];
-  const sentDraft = draft === undefined || typeof draft === "string" ? draft : neededFiles(draft);
-  const { model, evaluate } = await loadIn(thread, { checkpoint: wanted, draft: sentDraft, ...sent }, where, callbacks);
-  return Object.assign(model, {
-    evaluate: async (corpus: MeasuredCorpus | MeasuredText, measuring: Measuring = {}) => {
-      if (isText(corpus)) return evaluate(...wholeText(corpus));
-      if (isGivenDocuments(corpus)) {
-        checkKeys("evaluate", corpus, ["documents", "unknown", "contextLength", "signal", "onProgress"]);
-        const { documents, unknown, ...rest } = corpus;
-        const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
-        // The module is imported only here, because a model that only generates text does not need it.
-        const { measuredDocuments } = await import("../evaluate/documents.ts");
-        return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
-      }
-      checkCorpus("evaluate: corpus", corpus);
-      checkKeys("evaluate", measuring, ["split", "unknown", "contextLength", "windows", "signal", "onProgress"]);
-      if (measuring.split !== undefined) checkName("evaluate: split", measuring.split);
-      checkChoice("evaluate: unknown", measuring.unknown, unknownChoices);
-      return evaluate(corpus, measuring);
-    },
-  });
-};
+): Promise<WorkerModel> => loadAdvised(checkpoint, options, adviseOnce);

@@ -19,16 +19,22 @@ import type { ChoiceQuestion, ChoicesEvaluation, ChoicesOptions } from "../evalu
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../evaluate/evaluate-corpus.ts";
 import type { BeamSearchOptions, BeamText } from "../generate/beam-search.ts";
+import {
+  type EngineGenerateOptions,
+  type EngineOptions,
+  engineOptionNames,
+  parseEngineOptions,
+} from "../generate/engine-options.ts";
 import type { GenerateEvent } from "../generate/events.ts";
 import type { GenerateManyOptions, ManyPrompt, ManyText } from "../generate/generate-many.ts";
-import { type EngineOptions, parseEngineOptions } from "../generate/open-engine.ts";
 import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../generate/options.ts";
-import { type EngineEvent, type EngineGenerateOptions, engineOptionNames } from "../generate/text-engine.ts";
+import type { EngineEvent } from "../generate/text-engine.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError } from "../pretrained/model/closed.ts";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
-import { checkScoreOptions, type Score, type ScoreOptions } from "../pretrained/model/score.ts";
+import type { Score } from "../pretrained/model/score.ts";
+import { checkScoreOptions, type ScoreOptions } from "../pretrained/model/score-options.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";

@@ -1,6 +1,6 @@
 import { checkCallback, checkSignal } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
-import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
+import type { CheckpointFiles } from "../pretrained/files/names.ts";
 import type { TrainEvent } from "../runs/events.ts";
 import { filesToResume } from "../runs/resume/given-run.ts";
 import { handedTo } from "../train/run/callbacks.ts";

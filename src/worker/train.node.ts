@@ -1,4 +1,4 @@
-import { adviseOnce } from "../backend/open.node.ts";
+import { adviseOnce } from "../backend/advise.node.ts";
 import { checkTrainOptions } from "../config/options.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import type { TrainEvent } from "../runs/events.ts";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { BackendChoice } from "#foretoken/backend/choices.node.js";
 import { chooseNative, fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
-import type { BackendChoice } from "#foretoken/backend/select.node.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import type { DTypeChoice } from "#foretoken/core/tensors/dtype.js";

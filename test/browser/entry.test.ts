@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.browser.js";
 import { generate } from "#foretoken/generate/generate.js";
-import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/names.js";
 import { loadPretrained } from "#foretoken/pretrained/load.browser.js";
 import { evaluate, type TrainOptions, train } from "#foretoken/train/train.browser.js";
 import { collect, wordsText } from "../support/runs.ts";

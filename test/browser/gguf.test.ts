@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { beforeAll, expect, it } from "vitest";
 import { evaluate as evaluateInNode } from "#foretoken/evaluate/evaluate.node.js";
-import type { AdapterFiles } from "#foretoken/pretrained/adapter/load.js";
+import type { AdapterFiles } from "#foretoken/pretrained/adapter/opened.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
 import { loadPretrained } from "#foretoken/pretrained/load.browser.js";
 import { loadPretrained as loadInNode } from "#foretoken/pretrained/load.node.js";

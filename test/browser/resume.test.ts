@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
-import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/names.js";
 import { type FolderFiles, type RunFiles, runFromFolder, runToFolder } from "#foretoken/runs/folder-in-memory.js";
 import { type TrainOptions, train as trainInPage } from "#foretoken/train/train.browser.js";
 import { train } from "#foretoken/train/train.node.js";

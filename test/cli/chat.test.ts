@@ -9,7 +9,7 @@ import { freshModel } from "#foretoken/models/model.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { type OpenAiServer, startServer } from "#foretoken/serve/openai/start.js";
-import { trainTokenizer } from "#foretoken/tokenizer/registry.js";
+import { trainTokenizer } from "#foretoken/tokenizer/from-config.js";
 import { loadInWorker } from "#foretoken/worker/model.node.js";
 import { cli, jsonLines, text, tiny, workplace } from "./cli.ts";
 

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
@@ -23,6 +23,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+const withSlashes = (path: string): string => path.split(sep).join("/");
 /** Starts the program from its modules, even if main.js would use the bundle. */
 const modules = join(root, "dist/cli/run.js");
 
@@ -93,7 +94,52 @@ test("main.js loads a few files, none of which are modules or training's", async
   expect(loaded.filter((name) => !/^(?:cli\/main|command\/[\w.-]+)\.js$/u.test(name))).toEqual([]);
   expect(loaded.filter((name) => name.startsWith("command/train"))).toEqual([]);
   // The limit is for two threads. A file that both threads load counts twice.
-  expect(loaded.length).toBeLessThan(24);
+  expect(loaded.length).toBeLessThan(31);
+});
+
+const modulesFolder = join(root, "dist");
+
+/** A compiled module with all modules that it imports immediately, with their sizes in bytes. */
+const importedBy = async (entry: string): Promise<ReadonlyMap<string, number>> => {
+  const sizes = new Map<string, number>();
+  const visit = async (path: string): Promise<void> => {
+    const name = withSlashes(relative(modulesFolder, path));
+    if (sizes.has(name)) return;
+    const code = await readFile(path, "utf8");
+    sizes.set(name, Buffer.byteLength(code));
+    const imports = code.matchAll(/^(?:(?:import|export)\s[^;"]*?from\s+|import\s+)"(\.[^"]+)"/gmu);
+    for (const [, next = ""] of imports) await visit(join(path, "..", next));
+  };
+  await visit(join(modulesFolder, entry));
+  return sizes;
+};
+
+const bytesOf = (sizes: ReadonlyMap<string, number>): number =>
+  [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+
+test("the main thread of generate imports no code that computes or reads weights, and little else", async () => {
+  const imported = await importedBy("cli/commands/generate.js");
+  const heavy = [...imported.keys()].filter((name) =>
+    /^(?:autograd|engine|evaluate|inside|models|nn|ops|optim|train|trainer)\/|^backend\/(?:calls|implementations|kernels)\/|^generate\/constraint\/(?:automata|grammar|machine|schema)\/|^tokenizer\/(?:bpe|sentencepiece)\//u.test(
+      name,
+    ),
+  );
+  expect(heavy).toEqual([]);
+  expect(imported.has("worker/model.node.js")).toBe(true);
+  expect(imported.size).toBeLessThan(95);
+  expect(bytesOf(imported)).toBeLessThan(280_000);
+});
+
+test("the thread of generate imports no code for adapters, GGUF files, constraints or training", async () => {
+  const imported = await importedBy("worker/model-entry.node.js");
+  const rare = [...imported.keys()].filter((name) =>
+    /^(?:evaluate|optim|train|trainer)\/|^pretrained\/gguf\/(?!source\.node\.js)|^pretrained\/adapter\/base\/(?!check\.js)|^generate\/constraint\/(?:automata|grammar|machine|schema)\/|^tokenizer\/(?:bpe|sentencepiece)\//u.test(
+      name,
+    ),
+  );
+  expect(rare).toEqual([]);
+  expect(imported.has("engine/engine.js")).toBe(true);
+  expect(bytesOf(imported)).toBeLessThan(740_000);
 });
 
 test("the files do what the modules do: help, texts and errors are the same", async () => {

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { beamSearch } from "#foretoken/generate/beam-search.js";
+import type { EngineGenerateOptions } from "#foretoken/generate/engine-options.js";
 import type { GenerateEvent } from "#foretoken/generate/events.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { generateMany, type ManyText } from "#foretoken/generate/generate-many.js";
 import { type Engine, openEngine } from "#foretoken/generate/open-engine.js";
 import type { GenerateOptions } from "#foretoken/generate/options.js";
-import type { EngineEvent, EngineGenerateOptions } from "#foretoken/generate/text-engine.js";
+import type { EngineEvent } from "#foretoken/generate/text-engine.js";
 import { loraModel } from "#foretoken/models/lora/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
-import { readManifest } from "#foretoken/io/owned-folder.node.js";
+import { readManifest } from "#foretoken/io/read-manifest.node.js";
 import { rescued } from "#foretoken/runs/write/rescue.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, ofType } from "../support/runs.ts";

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
+import { tokenizerConfigOf, trainTokenizer } from "#foretoken/tokenizer/from-config.js";
 import { noTokenizer } from "#foretoken/tokenizer/none.js";
-import { loadTokenizer, tokenizerConfigOf, trainTokenizer } from "#foretoken/tokenizer/registry.js";
+import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { textStream } from "#foretoken/tokenizer/text-stream.js";
 import { fixture } from "./fixture.js";
 

@@ -5,7 +5,8 @@ import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { fixedConfig } from "#foretoken/runs/same-config.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
-import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";
+import { trainTokenizer } from "#foretoken/tokenizer/from-config.js";
+import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 it("makes the tokenizer that a configuration names, for all parts of a text", () => {

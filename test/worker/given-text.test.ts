@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
 import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
-import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/names.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { readRunDescription } from "#foretoken/runs/description.node.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";

@@ -1,11 +1,10 @@
 import { type Command, Option } from "commander";
 import { type ChatModel, checkChats } from "../../chat/conversation.node.ts";
 import { systemOfTemplate } from "../../chat/template-system.node.ts";
-import { checkTools } from "../../chat/tools/turn.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
-import { chooseBackend } from "../flags/backend-choice.ts";
+import { checkThreadsOf } from "../flags/backend-choice.ts";
 import {
   addConstraintFlags,
   type ConstraintFlags,
@@ -34,7 +33,6 @@ import { notes } from "../help.ts";
 import { findServerModel, modelPartner, serverPartner } from "../interactive/chat-partner.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
 import { aboutModel, runInteractive } from "../interactive/loop.ts";
-import { toolPartner } from "../interactive/tool-partner.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
@@ -126,7 +124,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       hint: "http://127.0.0.1:8000",
     });
   }
-  const { maxNewTokens, json, threads } = flags;
+  const { maxNewTokens, json, backend, threads } = flags;
   const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const tools = await toolsOf(flags);
@@ -148,7 +146,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       hint: "foretoken serve, where a request can have response_format and tools",
     });
   }
-  const { backend, remark } = await chooseBackend(flags);
+  checkThreadsOf(flags);
   const { speculate, loading } = await speculationOf(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, {
     backend,
@@ -158,9 +156,13 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   });
   try {
     const template = checkChats(lm, directory);
-    checkConstraint(constraint, flags, lm.tokenizer);
-    if (tools !== undefined) checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
-    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+    await checkConstraint(constraint, flags, lm.tokenizer);
+    if (tools !== undefined) {
+      // The modules for tools are imported only with --tools, because they include the engine and constraints.
+      const { checkTools } = await import("../../chat/tools/turn.ts");
+      checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
+    }
+    for (const line of notices) writeNotice(line);
     const { config, tokenizer, chatTemplate, endTokens } = lm;
     const partner: ChatModel & { readonly endTokens: readonly number[] } = {
       ...{ config, tokenizer, chatTemplate, endTokens },
@@ -168,7 +170,10 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
         lm.generate({ ...options, ...(constraint === undefined ? {} : { constraint }), speculate }),
     };
     const start = { settings, system: flags.system, added: await systemOfTemplate(template) };
-    const talking = tools === undefined ? modelPartner(partner, directory) : toolPartner(partner, tools);
+    const talking =
+      tools === undefined
+        ? modelPartner(partner, directory)
+        : (await import("../interactive/tool-partner.ts")).toolPartner(partner, tools);
     const session = createChatSession(talking, start, writeNotice);
     await runInteractive([...aboutModel(lm), hint], session, { json: json === true });
   } finally {

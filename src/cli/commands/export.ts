@@ -30,7 +30,7 @@ import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
-import { exportDtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
+import { exportDtypeNames, ownValue } from "../suggestions/values-of-others.ts";
 
 interface ExportFlags extends WeightsFlag {
   readonly format?: ExportFormatName;

@@ -10,7 +10,7 @@ import type { WorkerModel } from "../../worker/model.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
-import { chooseBackend } from "../flags/backend-choice.ts";
+import { checkThreadsOf } from "../flags/backend-choice.ts";
 import {
   addConstraintFlags,
   type ConstraintFlags,
@@ -37,15 +37,13 @@ import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/sp
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { aboutModel, runInteractive } from "../interactive/loop.ts";
-import { createSession, type Writer } from "../interactive/session.ts";
+import type { Writer } from "../interactive/session.ts";
 import { loadNamed, modelPlaces, runOfModel } from "../model/checkpoint-path.ts";
 import { promptFor } from "../model/default-prompt.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
-import { writeTexts } from "../prompts/write-texts.ts";
 
 interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, ConstraintFlags, SpeculateFlag {
   readonly prompt?: string;
@@ -127,19 +125,23 @@ const chatNotice = async (
 };
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, threads } = flags;
+  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, backend, threads } =
+    flags;
   const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide };
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const { speculate, loading } = await speculationOf(flags);
   const constraint = await constraintOf(flags);
+  // The modules for many prompts and for a session are imported only when they are needed, so that a single text starts
+  // sooner.
   if (flags.prompts !== undefined) {
+    const { writeTexts } = await import("../prompts/write-texts.ts");
     await writeTexts(
       async () => {
-        const { backend, remark } = await chooseBackend(flags);
+        checkThreadsOf(flags);
         const { lm, notices } = await loadNamed(path, flags, { backend, threads, ...weightsKept(flags), ...loading });
-        for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
-        checkConstraint(constraint, flags, lm.tokenizer);
+        for (const line of notices) writeNotice(line);
+        await checkConstraint(constraint, flags, lm.tokenizer);
         return lm;
       },
       { prompts: flags.prompts, out: flags.out, settings: { ...settings, constraint, speculate } },
@@ -149,7 +151,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
-  const { backend, remark } = await chooseBackend(flags);
+  checkThreadsOf(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, {
     backend,
     threads,
@@ -157,12 +159,14 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     ...loading,
   });
   const tellChoices = (): void => {
-    for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+    for (const line of notices) writeNotice(line);
   };
   if (flags.interactive === true) {
     tellChoices();
     try {
-      checkConstraint(constraint, flags, lm.tokenizer);
+      await checkConstraint(constraint, flags, lm.tokenizer);
+      const { aboutModel, runInteractive } = await import("../interactive/loop.ts");
+      const { createSession } = await import("../interactive/session.ts");
       const { candidates, textOf } = probabilityView(lm, flags);
       const { config, tokenizer } = lm;
       const writer: Writer = {
@@ -184,7 +188,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   onOutputEnd(interrupt.abort);
   try {
     checkSlide(settings.slide, lm.config, "--slide");
-    checkConstraint(constraint, flags, lm.tokenizer);
+    await checkConstraint(constraint, flags, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");

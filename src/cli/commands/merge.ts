@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { saveMerged } from "../../pretrained/adapter/merge.node.ts";
-import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/place.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { baseCheckFlag, baseFlag, weightsOption } from "../flags/weights-flag.ts";

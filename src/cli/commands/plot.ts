@@ -20,7 +20,7 @@ import { notes } from "../help.ts";
 import { host } from "../process/host.ts";
 import { writeNotice, writeOut } from "../process/output.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
-import { metricNamesOfOthers } from "../suggestions/flags-of-others.ts";
+import { metricNamesOfOthers } from "../suggestions/values-of-others.ts";
 
 interface PlotFlags {
   readonly out?: string;

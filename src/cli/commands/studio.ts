@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
-import { isHubName, parseName } from "../../pretrained/files/hub.node.ts";
+import { isHubName, parseName } from "../../pretrained/files/hub-name.ts";
 import { folderNames, runsFolder } from "../../runs/folder-names.ts";
 import type { OpenAiServer } from "../../serve/openai/start.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";

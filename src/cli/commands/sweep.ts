@@ -4,7 +4,7 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
-import { isHubName } from "../../pretrained/files/hub.node.ts";
+import { isHubName } from "../../pretrained/files/hub-name.ts";
 import type { SweepOptions } from "../../sweep/open.node.ts";
 import type { SweepResult } from "../../sweep/result.ts";
 import { sweep } from "../../sweep/sweep.node.ts";

@@ -5,7 +5,7 @@ import type { Corpus } from "../../data/corpus.ts";
 import { compareForms, compareModels } from "../../evaluate/compare-models.ts";
 import { evaluateCorpus } from "../../evaluate/evaluate-corpus.ts";
 import { evaluateForm } from "../../evaluate/evaluate-form.ts";
-import { isAdapterPlace } from "../../pretrained/adapter/open.node.ts";
+import { isAdapterPlace } from "../../pretrained/adapter/place.node.ts";
 import { openSource } from "../../pretrained/export/source.node.ts";
 import { type LoadOptions, loadPretrained } from "../../pretrained/load.node.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";

@@ -1,4 +1,4 @@
-import { type BackendChoice, findAuto } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { RunningFlags } from "./flags.ts";
 
@@ -12,8 +12,8 @@ export interface ChosenBackend {
   readonly remark: string | undefined;
 }
 
-/** Chooses the backend from the flags. @throws ConfigError if the backend does not support this number of threads. */
-export const chooseBackend = async ({ backend, threads }: RunningFlags): Promise<ChosenBackend> => {
+/** @throws ConfigError if the backend does not support this number of threads. */
+export const checkThreadsOf = ({ backend, threads }: RunningFlags): void => {
   if (backend === "reference" && threads !== undefined && threads > 1) {
     throw new ConfigError({
       where: "--threads",
@@ -22,7 +22,15 @@ export const chooseBackend = async ({ backend, threads }: RunningFlags): Promise
       hint: "--backend wasm",
     });
   }
+};
+
+/** Chooses the backend from the flags. @throws ConfigError if the backend does not support this number of threads. */
+export const chooseBackend = async (flags: RunningFlags): Promise<ChosenBackend> => {
+  checkThreadsOf(flags);
+  const { backend } = flags;
   if (backend !== "auto") return { backend, why: undefined, advice: undefined, remark: undefined };
+  // The module is imported only here, because a thread that loads a model chooses its backend itself.
+  const { findAuto } = await import("../../backend/select.node.ts");
   const { name, why, advice } = await findAuto();
   if (advice === undefined) return { backend: name, why, advice, remark: undefined };
   return { backend: name, why: "the fastest that is installed", advice, remark: `backend ${name}: ${advice}` };

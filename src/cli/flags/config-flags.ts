@@ -11,7 +11,7 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
-import { dtypeNames } from "../suggestions/flags-of-others.ts";
+import { dtypeNames } from "../suggestions/values-of-others.ts";
 import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
 
 /** Fields that also have a short flag, because users often set them. */

@@ -2,9 +2,7 @@ import { type Command, Option } from "commander";
 import { jsonLimits, parseJson } from "../../core/checks/json.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
-import { compileConstraint } from "../../generate/constraint/compile.ts";
 import type { Constraint } from "../../generate/constraint/constraint.ts";
-import { asField } from "../../generate/constraint/fields.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { expecting, flagOf, parsePath } from "./flags.ts";
 
@@ -62,12 +60,15 @@ export const givenConstraintFlags = (flags: ConstraintFlags) =>
   constraintFlagNames.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
 
 /** @throws ConfigError naming the flag, if the constraint is not supported or if the vocabulary cannot write it. */
-export const checkConstraint = (
+export const checkConstraint = async (
   constraint: Constraint | undefined,
   flags: ConstraintFlags,
   tokenizer: Tokenizer,
-): void => {
+): Promise<void> => {
   if (constraint === undefined) return;
+  // The modules are imported only here, because most texts have no constraint.
+  const { compileConstraint } = await import("../../generate/constraint/compile.ts");
+  const { asField } = await import("../../generate/constraint/fields.ts");
   const [name = "jsonSchema"] = givenConstraintFlags(flags);
   const { [name]: value } = flags;
   const file = (name === "jsonSchema" || name === "grammar") && typeof value === "string" ? ` ${value}` : "";

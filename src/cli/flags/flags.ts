@@ -1,12 +1,12 @@
 import { type Command, Option } from "commander";
-import { type BackendChoice, backendChoices } from "../../backend/select.node.ts";
+import { type BackendChoice, backendChoices } from "../../backend/choices.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { type DTypeChoice, dtypeChoices } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { show, showWord } from "../../core/text/show.ts";
-import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
+import { deviceNames, dtypeNames, ownValue } from "../suggestions/values-of-others.ts";
 
 /** The flag for an option's name: maxNewTokens becomes --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;

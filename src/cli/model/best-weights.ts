@@ -4,9 +4,7 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { hasNoManifest } from "../../io/first-form.node.ts";
 import { manifestName, parseManifest } from "../../io/manifest.ts";
-import { readManifest } from "../../io/owned-folder.node.ts";
-import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { formatCount } from "../display/texts/format.ts";
 
@@ -18,6 +16,9 @@ interface Steps {
 /** Reads the progress from the last checkpoint of a run without manifests. */
 const stepsOfState = async (run: string): Promise<Steps> => {
   const name = "trainer_state.json";
+  // The modules are imported only here, because a manifest usually contains the steps.
+  const { readCheckpoint } = await import("../../io/read-checkpoint.node.ts");
+  const { parseJson } = await import("../../pretrained/files/checkpoint-json.ts");
   const { files } = await readCheckpoint(join(run, folderNames.checkpoint), [name]);
   const state = parseJson(files[name], name);
   const progress = isRecord(state) && isRecord(state.progress) ? state.progress : {};

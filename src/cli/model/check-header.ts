@@ -2,7 +2,8 @@
  * Checks that a path is a model. The check reads the model's configuration, its tokenizer and the list of its tensors.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
-import { isAdapterFolder, openAdapter } from "../../pretrained/adapter/open.node.ts";
+import { openAdapter } from "../../pretrained/adapter/open.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/place.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, modelDirectory } from "./checkpoint-path.ts";
 

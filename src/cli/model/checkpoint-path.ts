@@ -1,12 +1,13 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { advise } from "../../backend/advise.node.ts";
 import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
-import { checkpointOfRun, hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { checkpointOfRun, hasCheckpoint } from "../../io/checkpoint-place.node.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { folderNames } from "../../runs/folder-names.ts";
-import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
+import { loadAdvised, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { bestStepOf, bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
@@ -98,7 +99,8 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
     line.update(`loading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`);
   };
   try {
-    const lm = await loadInWorker(directory, { ...options, onNotice, onProgress });
+    // One process may run several commands, and each command gives the advice.
+    const lm = await loadAdvised(directory, { ...options, onNotice, onProgress }, advise);
     // Commands use this directory to find the run and its text. With an adapter, this is the adapter's directory,
     // because the run trained the adapter.
     const { adapter = directory } = options;

@@ -2,7 +2,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
-import { isHubName } from "../../pretrained/files/hub.node.ts";
+import { isHubName } from "../../pretrained/files/hub-name.ts";
 import type { ModelSource } from "../../serve/openai/served-models.ts";
 import { loadInWorker, type WorkerLoadOptions } from "../../worker/model.node.ts";
 import {

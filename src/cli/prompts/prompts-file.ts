@@ -7,8 +7,8 @@ import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors
 import { nearest } from "../../core/text/nearest.ts";
 import { oneLine } from "../../core/text/one-line.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
+import type { EngineGenerateOptions } from "../../generate/engine-options.ts";
 import { checkSlide, parseGenerateOptions, readPrompt } from "../../generate/options.ts";
-import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { parseLine } from "../../io/json-line.ts";
 import { readLines } from "../../io/jsonl.node.ts";
 import { checkAdapterName } from "../../pretrained/adapter/check.ts";

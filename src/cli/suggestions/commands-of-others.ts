@@ -1,5 +1,6 @@
 /** Maps commands of other programs to the corresponding commands of foretoken. */
-import { ownValue, plainName } from "./flags-of-others.ts";
+import { plainName } from "./flags-of-others.ts";
+import { ownValue } from "./values-of-others.ts";
 
 export type CommandLead =
   /** Words of the corresponding command. The user's arguments are added after these words. */

@@ -4,7 +4,8 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { mostEdits, nearest } from "../../core/text/nearest.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { commandLeadOf } from "./commands-of-others.ts";
-import { type Lead, leadOf, ownValue, plainName } from "./flags-of-others.ts";
+import { type Lead, leadOf, plainName } from "./flags-of-others.ts";
+import { ownValue } from "./values-of-others.ts";
 
 const namesOf = (command: Command): readonly string[] =>
   [...command.options.map(({ long }) => long ?? ""), "--help"].filter((flag) => flag !== "");

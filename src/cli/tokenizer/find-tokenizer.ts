@@ -6,7 +6,8 @@ import { DataError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
-import { isGgufName, openGgufTokenizer } from "../../pretrained/gguf/open.node.ts";
+import { openGgufTokenizer } from "../../pretrained/gguf/open.node.ts";
+import { isGgufName } from "../../pretrained/gguf/source.node.ts";
 import { loadTokenizer } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 

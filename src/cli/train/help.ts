@@ -1,6 +1,6 @@
 /** The help of `foretoken train`. */
 
-import { backendChoices } from "../../backend/select.node.ts";
+import { backendChoices } from "../../backend/choices.node.ts";
 import { defaultPreset, type PresetName, presetNames, presets } from "../../config/presets.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
 import { formatCount } from "../display/texts/format.ts";

@@ -1,6 +1,6 @@
 /** The studio of `train --studio`: a page for the run that the command trains. */
 import { basename, dirname, resolve } from "node:path";
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import type { StartEvent } from "../../runs/events.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { writeNotice } from "../process/output.ts";

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, lstat, open, stat } from "node:fs/promises";
 import { systemErrorCode } from "../errors/system-error.ts";
 
 /** Maximum number of bytes that one call reads. Some systems refuse 2 GiB and more. */
@@ -94,3 +94,17 @@ export const readRegularFile = async (
     await file.close();
   }
 };
+
+/** Whether `path` is a regular file, not a link. */
+export const isRegularFile = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+/** Whether `path` is a regular file or a link to a regular file. */
+export const isFile = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );

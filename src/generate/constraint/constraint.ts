@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
+import { parseConfig } from "../../core/checks/config.ts";
+import { lazy } from "../../core/lazy.ts";
 
 /** A JSON value that a JSON Schema allows. */
 export interface JsonSchemaConstraint {
@@ -102,34 +103,36 @@ export type Constraint =
   | RepeatConstraint
   | TriggerConstraint;
 
-const inner: z.ZodType<Constraint> = z.lazy(() => constraintSchema) as z.ZodType<Constraint>;
+const inner: z.ZodType<Constraint> = z.lazy(() => constraintSchema()) as z.ZodType<Constraint>;
 
 /** The schema that a constraint in JSON must meet. */
-export const constraintSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
-  z.strictObject({ kind: z.literal("json") }),
-  z.strictObject({ kind: z.literal("grammar"), grammar: z.string().min(1) }),
-  z.strictObject({ kind: z.literal("regex"), pattern: z.string() }),
-  z.strictObject({ kind: z.literal("choice"), choices: z.array(z.string().min(1)).min(1) }),
-  z.strictObject({ kind: z.literal("token"), name: z.string().min(1) }),
-  z.strictObject({ kind: z.literal("sequence"), parts: z.array(inner) }),
-  z.strictObject({ kind: z.literal("either"), options: z.array(inner).min(1) }),
-  z.strictObject({ kind: z.literal("repeat"), part: inner }),
-  z.strictObject({
-    kind: z.literal("trigger"),
-    marker: z.string().min(1),
-    atStart: z.boolean().optional(),
-    rest: inner,
-  }),
-]);
+export const constraintSchema = lazy(() =>
+  z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
+    z.strictObject({ kind: z.literal("json") }),
+    z.strictObject({ kind: z.literal("grammar"), grammar: z.string().min(1) }),
+    z.strictObject({ kind: z.literal("regex"), pattern: z.string() }),
+    z.strictObject({ kind: z.literal("choice"), choices: z.array(z.string().min(1)).min(1) }),
+    z.strictObject({ kind: z.literal("token"), name: z.string().min(1) }),
+    z.strictObject({ kind: z.literal("sequence"), parts: z.array(inner) }),
+    z.strictObject({ kind: z.literal("either"), options: z.array(inner).min(1) }),
+    z.strictObject({ kind: z.literal("repeat"), part: inner }),
+    z.strictObject({
+      kind: z.literal("trigger"),
+      marker: z.string().min(1),
+      atStart: z.boolean().optional(),
+      rest: inner,
+    }),
+  ]),
+);
 
 /**
  * The option `constraint` has a separate object schema, because the schema of the other options contains a function.
  */
-const formSchema = z.strictObject({ constraint: constraintSchema.optional() });
+const formSchema = lazy(() => z.strictObject({ constraint: constraintSchema().optional() }));
 
 /**
  * @throws ConfigError if the value is not a constraint. @param where the object that has the constraint, for errors.
  */
 export const parseConstraint = (constraint: unknown, where: string): Constraint | undefined =>
-  parseConfig(formSchema, withoutUndefined({ constraint }), where).constraint;
+  constraint === undefined ? undefined : parseConfig(formSchema(), { constraint }, where).constraint;

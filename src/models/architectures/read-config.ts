@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { parseConfig } from "../../core/checks/config.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
+import { lazy } from "../../core/lazy.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
 import { modelConfigSchema } from "../config.ts";
 import type { ReadConfig } from "./architecture.ts";
@@ -23,7 +24,7 @@ const refused: Readonly<Record<string, readonly unknown[]>> = {
   adapters: [],
 };
 
-const headed = z.object({ model_type: z.string(), architectures: optional(z.array(z.string())) });
+const headed = lazy(() => z.object({ model_type: z.string(), architectures: optional(z.array(z.string())) }));
 
 /** A class's name without suffix, for example "Llama". */
 const stemOf = (className: string): string => className.replace(/(ForCausalLM|LMHeadModel|Model)$/u, "");
@@ -41,7 +42,7 @@ const isCausal = (className: string): boolean => stems.has(stemOf(className)) &&
  */
 export const readHuggingFaceConfig = (json: object, where: string): ReadConfig => {
   try {
-    const { model_type: type, architectures: classes } = parseConfig(headed, json, where);
+    const { model_type: type, architectures: classes } = parseConfig(headed(), json, where);
     const head = classes?.[0];
     if (head !== undefined && !isCausal(head)) {
       fail(where, "architectures", "must be a class that predicts the next token, such as LlamaForCausalLM", head);

@@ -7,7 +7,7 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { show } from "../../core/text/show.ts";
 import type { Model } from "../../models/model.ts";
-import { adapterConfigName, adapterWeightsName } from "./config.ts";
+import { adapterConfigName, adapterWeightsName } from "./names.ts";
 
 /** @throws ConfigError if `name` is neither null nor one of `names`. */
 export const checkAdapterName = (where: string, name: unknown, names: readonly string[]): void => {

@@ -12,9 +12,6 @@ import { adapterModules } from "../../models/hugging-face/adapter-modules.ts";
 import type { LoraConfig } from "../../models/lora/config.ts";
 import { checkJson, jsonText, parseJson } from "../files/checkpoint-json.ts";
 
-export const adapterConfigName = "adapter_config.json";
-export const adapterWeightsName = "adapter_model.safetensors";
-
 /**
  * Metadata key in an adapter's weights file. The value of the key is the hash of the base weights. The key is part of
  * the file, so copies of the file keep it. Other programs ignore it.

@@ -4,38 +4,14 @@ import { manifestName } from "../../io/manifest.ts";
 import { checkManifest } from "../../io/manifest-in-memory.ts";
 import { openMetadata } from "../../io/safetensors.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import type { LoraConfig } from "../../models/lora/config.ts";
 import { adaptedModel } from "../../models/lora/model.ts";
 import type { Model } from "../../models/model.ts";
 import { noteBaseHash } from "./base/noted-hash.ts";
-import { adapterConfigName, adapterWeightsName, baseHashKey, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { baseHashKey, parsePeftConfig } from "./config.ts";
+import { adapterConfigName, adapterWeightsName } from "./names.ts";
+import { type AdapterFiles, closeAdapters, type OpenedAdapter, type OpenedAdapters } from "./opened.ts";
 import { type AdapterValues, readAdapterValues } from "./read.ts";
-import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts";
-
-/** An adapter's files, by PEFT's file names. */
-export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof adapterWeightsName, Uint8Array>> &
-  Readonly<Record<string, Uint8Array>>;
-
-/** An adapter with open files. The adapter's weights have not been read yet. */
-export interface OpenedAdapter {
-  /** The adapter's folder or GGUF file, for errors. */
-  readonly where: string;
-  /** Fields in which the adapter names the base model. */
-  readonly peft: Pick<PeftConfig, "base" | "revision">;
-  readonly text: AdapterText;
-  /** The file with the adapter's matrices. The caller closes it. */
-  readonly source: ByteSource;
-  /**
-   * Reads the adapter's matrices for a model. Leaves the file open.
-   * @param expected the adapter's configuration, if it is known; a different configuration is an error.
-   * @throws CheckpointError for damaged matrices or an adapter of another model.
-   */
-  readonly read: (config: ModelConfig, expected?: LoraConfig) => Promise<AdapterValues>;
-  /** Whether the files are compared with a manifest. */
-  readonly checked: boolean;
-  /** Hash of the base weights, as in `Pretrained.sha256`; null if it is unknown. */
-  readonly baseHash: string | null;
-}
+import { adapterTextNames, parseAdapterText } from "./text.ts";
 
 /**
  * Hash of the base weights, from the metadata of an adapter's weights file. Null if the file has no hash, for example a
@@ -43,22 +19,6 @@ export interface OpenedAdapter {
  */
 export const baseHashIn = async (source: ByteSource, where: string): Promise<string | null> =>
   (await openMetadata(source, `${where}/${adapterWeightsName}`))[baseHashKey] ?? null;
-
-/** Opened adapters by name. */
-export type OpenedAdapters = ReadonlyMap<string, OpenedAdapter>;
-
-/** Name of a single adapter that was loaded without a name. PEFT uses the same name. */
-export const defaultAdapter = "default";
-
-/** Pairs of name and source of each adapter in the options. */
-export const askedAdapters = <Source>({
-  adapter,
-  adapters = {},
-}: {
-  readonly adapter?: Source | undefined;
-  readonly adapters?: Readonly<Record<string, Source>> | undefined;
-}): readonly (readonly [name: string, source: Source])[] =>
-  adapter === undefined ? Object.entries(adapters) : [[defaultAdapter, adapter]];
 
 /**
  * Opens an adapter from files in memory. If the files include a manifest, the other files are compared with it.
@@ -75,25 +35,6 @@ export const openAdapterFiles = async (files: AdapterFiles, where: string): Prom
     read: (config, expected) => readAdapterValues(config, peft, source, `${where}/${adapterWeightsName}`, expected),
     baseHash: await baseHashIn(source, where),
   };
-};
-
-export const closeAdapters = async (adapters: OpenedAdapters): Promise<void> => {
-  await Promise.all([...adapters.values()].map(({ source }) => source.close()));
-};
-
-/** Opens all adapters. If one adapter cannot be opened, closes the other adapters. */
-export const openAll = async <Source>(
-  asked: readonly (readonly [name: string, source: Source])[],
-  open: (source: Source, name: string) => Promise<OpenedAdapter>,
-): Promise<OpenedAdapters> => {
-  const opened = new Map<string, OpenedAdapter>();
-  try {
-    for (const [name, source] of asked) opened.set(name, await open(source, name));
-    return opened;
-  } catch (error) {
-    await closeAdapters(opened);
-    throw error;
-  }
 };
 
 /** An adapter's values, and the hash of its base weights. */

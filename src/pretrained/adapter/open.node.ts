@@ -4,17 +4,18 @@
  */
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { isFile } from "../../core/system/regular-file.node.ts";
 import { show } from "../../core/text/show.ts";
-import { placeOf } from "../../io/checkpoint.node.ts";
-import { isFile } from "../../io/files.node.ts";
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { isHubName, isKept, parseName } from "../files/hub.node.ts";
-import { openGgufAdapter, saysAdapter } from "../gguf/adapter/read.ts";
-import { isGgufName, openGgufSource } from "../gguf/open.node.ts";
-import { configName } from "../parse.ts";
-import { type AdapterBase, adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
-import { baseHashIn, type OpenedAdapter } from "./load.ts";
+import { isKept } from "../files/hub.node.ts";
+import { isHubName, parseName } from "../files/hub-name.ts";
+import { openGgufAdapter } from "../gguf/adapter/read.ts";
+import { isGgufName, openGgufSource } from "../gguf/source.node.ts";
+import { type AdapterBase, type PeftConfig, parsePeftConfig } from "./config.ts";
+import { baseHashIn } from "./load.ts";
+import { adapterConfigName, adapterWeightsName } from "./names.ts";
+import type { OpenedAdapter } from "./opened.ts";
 import { readAdapterValues } from "./read.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
 
@@ -23,59 +24,6 @@ const isFolder = (path: string): Promise<boolean> =>
     (found) => found.isDirectory(),
     () => false,
   );
-
-/** Whether a folder contains an adapter but not a whole model. */
-export const isAdapterFolder = async (folder: string): Promise<boolean> => {
-  const { path, old } = placeOf(folder);
-  for (const place of [path, old]) {
-    if (await isFile(join(place, configName))) return false;
-    if (await isFile(join(place, adapterConfigName))) return true;
-  }
-  return false;
-};
-
-/** Whether `path` is a GGUF file of an adapter. The first keys of the file tell. */
-const isGgufAdapter = async (path: string): Promise<boolean> => {
-  if (!isGgufName(path) || !(await isFile(path))) return false;
-  const source = await openGgufSource(path);
-  try {
-    return await saysAdapter(source);
-  } finally {
-    await source.close();
-  }
-};
-
-/** Whether `path` is an adapter instead of a whole model. An adapter is a folder or a GGUF file. */
-export const isAdapterPlace = async (path: string): Promise<boolean> =>
-  (await isAdapterFolder(path)) || (await isGgufAdapter(path));
-
-/**
- * Whether the checkpoint to load is itself an adapter.
- * @param where the called function, for errors.
- * @throws ConfigError for options that cannot be used with an adapter or with a whole model.
- */
-export const namesAdapter = async (
-  checkpoint: string | object,
-  options: { readonly adapter?: unknown; readonly adapters?: unknown; readonly base?: unknown },
-  where = "loadPretrained",
-): Promise<boolean> => {
-  if (typeof checkpoint !== "string" || isHubName(checkpoint) || !(await isAdapterPlace(checkpoint))) {
-    if (options.base === undefined) return false;
-    throw new ConfigError({
-      where: `${where}: base`,
-      must: "must be used only to load an adapter, because base is the adapter's base model",
-      got: typeof checkpoint === "string" ? `${checkpoint}, which is not an adapter` : "a model's files",
-    });
-  }
-  const name = options.adapter !== undefined ? "adapter" : options.adapters !== undefined ? "adapters" : undefined;
-  if (name === undefined) return true;
-  throw new ConfigError({
-    where: `${where}: ${name}`,
-    must: "must be used only to load a whole model",
-    got: `${checkpoint}, which is an adapter itself`,
-    hint: "the adapter's base model",
-  });
-};
 
 /**
  * Opens an adapter's folder or GGUF file. The weights are read later.

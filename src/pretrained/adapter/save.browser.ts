@@ -1,7 +1,7 @@
 import { filesInMemory } from "../files/checkpoint-files.ts";
 import { whileOpen } from "../model/closed.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import type { AdapterFiles } from "./load.ts";
+import type { AdapterFiles } from "./opened.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 
 /**

@@ -7,7 +7,8 @@ import { type AdapterModule, adapterModules } from "../../models/hugging-face/ad
 import { byName } from "../../models/hugging-face/hugging-face.ts";
 import type { LoraConfig } from "../../models/lora/config.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
-import { type AdapterBase, adapterConfigName, adapterWeightsName, baseHashKey, peftConfigText } from "./config.ts";
+import { type AdapterBase, baseHashKey, peftConfigText } from "./config.ts";
+import { adapterConfigName, adapterWeightsName } from "./names.ts";
 import { tensorName } from "./tensor-names.ts";
 
 /**

@@ -14,7 +14,7 @@ import type { AdapterBase } from "../adapter/config.ts";
 import { adapterBase } from "../adapter/open.node.ts";
 import { adapterTextFiles } from "../adapter/text.ts";
 import { adapterFiles } from "../adapter/write.ts";
-import { isHubName } from "../files/hub.node.ts";
+import { isHubName } from "../files/hub-name.ts";
 import { pretrainedFiles } from "../files/pretrained-files.ts";
 import { replaceable } from "../files/replaceable.node.ts";
 import type { ModelSource, OnRead, SourceAdapter } from "./source.node.ts";

@@ -7,23 +7,11 @@ import { joinChunks } from "../../io/safetensors.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { configName, optionalNames, parseFacts, tokenizerName, weightsFileName } from "../parse.ts";
+import { parseFacts } from "../parse.ts";
 import type { Pretrained } from "../pretrained.ts";
+import { type CheckpointFiles, optionalNames, pretrainedNames, tokenizerName, weightsFileName } from "./names.ts";
 import { pretrainedFiles, type SavedFacts } from "./pretrained-files.ts";
 import { openWeights } from "./weights.ts";
-
-/** Names of the files that every checkpoint of Foretoken has. */
-export const pretrainedNames = [configName, weightsFileName, tokenizerName] as const;
-
-/** Files of a checkpoint by name: all files that `onCheckpoint` gets, or only the files that loading needs. */
-export type CheckpointFiles = Readonly<Record<(typeof pretrainedNames)[number], Uint8Array>> &
-  Readonly<Record<string, Uint8Array>>;
-
-/** Keeps only the files that loading reads. */
-export const neededFiles = (files: CheckpointFiles): CheckpointFiles => {
-  const names = [...pretrainedNames, ...optionalNames, manifestName].filter((name) => files[name] !== undefined);
-  return Object.fromEntries(names.map((name) => [name, files[name]])) as CheckpointFiles;
-};
 
 /** Contents of files: each file is a string, or pieces of bytes that are read in order. */
 export type FileContents = Readonly<Record<string, string | AsyncIterable<Uint8Array>>>;

@@ -1,16 +1,8 @@
 /** Opens a Hugging Face directory that Foretoken or another program wrote. */
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
-import {
-  configName,
-  indexName,
-  optionalNames,
-  parseFacts,
-  shardNames,
-  textFileNames,
-  tokenizerName,
-  weightsFileName,
-} from "../parse.ts";
+import { parseFacts, shardNames } from "../parse.ts";
 import type { Pretrained } from "../pretrained.ts";
+import { configName, indexName, optionalNames, textFileNames, tokenizerName, weightsFileName } from "./names.ts";
 import { hashOfWeights, type WeightFileFacts, weightFile } from "./weight-files.node.ts";
 import { openWeights } from "./weights.ts";
 

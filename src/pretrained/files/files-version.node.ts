@@ -1,7 +1,7 @@
 /** Detects that a model's files were replaced. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isHubName } from "./hub.node.ts";
+import { isHubName } from "./hub-name.ts";
 
 /** Names of the files of a model: weights, also in several files, configuration, tokenizer and chat template. */
 const modelFile = /\.(?:json|safetensors|jinja|model)$/u;

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
-import { configName, indexName, optionalNames, shardNames, weightsFileName } from "../parse.ts";
+import { shardNames } from "../parse.ts";
 import { type OpenedPretrained, openDirectory } from "./directory.node.ts";
+import { type HubName, parseName } from "./hub-name.ts";
+import { configName, indexName, optionalNames, weightsFileName } from "./names.ts";
 
 /** Options of `openHub`. */
 export interface HubOptions {
@@ -16,32 +18,6 @@ export interface HubOptions {
   /** Gets the number of bytes downloaded so far and the total. */
   readonly onDownload?: ((bytes: number, all: number) => void) | undefined;
 }
-
-const scheme = "hf:";
-
-/** Whether `path` names a model of the hub, in the form `hf:org/name` or `hf:org/name@revision`. */
-export const isHubName = (path: string): boolean => path.startsWith(scheme);
-
-/** A model of the hub. */
-export interface HubName {
-  readonly repository: string;
-  /** Branch, tag or commit. */
-  readonly revision: string;
-}
-
-/** @throws CheckpointError if `path` does not have the form `hf:org/name` or `hf:org/name@revision` */
-export const parseName = (path: string): HubName => {
-  const word = "[A-Za-z0-9_][A-Za-z0-9._-]*";
-  const found = new RegExp(`^${scheme}(${word}/${word})(?:@(${word}))?$`, "u").exec(path);
-  const [, repository, revision = "main"] = found ?? [];
-  if (repository !== undefined) return { repository, revision };
-  throw new CheckpointError({
-    where: path,
-    must: "a model of the hub must have the form hf:organisation/name",
-    got: path.slice(scheme.length) || "nothing",
-    hint: "hf:org/name or hf:org/name@revision",
-  });
-};
 
 /**
  * Cache folder of a downloaded model. The environment variable `FORETOKEN_CACHE` names another cache folder for all

@@ -4,7 +4,8 @@ import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { manifestName } from "../../io/manifest.ts";
-import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
+import { occupantOf } from "../../io/owned-folder.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 import { isPlaceOfRun } from "../../io/run-places.node.ts";
 
 const refused = (where: string, must: string, got: string): CheckpointError =>

@@ -14,7 +14,8 @@ import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { checkAdaptedModels, checkAdapterName } from "../adapter/check.ts";
 import { markClosed, whileOpen } from "./closed.ts";
-import { type Score, type ScoreOptions, score } from "./score.ts";
+import type { Score } from "./score.ts";
+import type { ScoreOptions } from "./score-options.ts";
 
 /** Logits of every position. `data[t · V + v]` is the unnormalised log-probability that token v follows position t. */
 export interface Logits {
@@ -158,7 +159,12 @@ export const languageModel = (
           return { data: Float32Array.from(data), shape: [ids.length, model.vocabSize] as const };
         }),
       ),
-    score: (text, options) => score(current(), tokenizer, text, options),
+    score: async (text, options) => {
+      const now = current();
+      // The module is imported only here, because texts are generated without it.
+      const { score } = await import("./score.ts");
+      return score(now, tokenizer, text, options);
+    },
     close: () => {
       closing ??= close();
       return closing;

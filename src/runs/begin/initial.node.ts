@@ -2,13 +2,13 @@
 
 import { join } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
+import { isFile } from "../../core/system/regular-file.node.ts";
 import { quotePath, quoteWord } from "../../core/text/shell-word.ts";
-import { isFile } from "../../io/files.node.ts";
-import { checkpointOfRun, hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { checkpointOfRun, hasCheckpoint } from "../../io/checkpoint-place.node.ts";
 import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
 import { findWeights } from "../../pretrained/adapter/base/find.node.ts";
 import { type BaseFiles, baseFilesOf } from "../../pretrained/adapter/base/keep.node.ts";
-import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/place.node.ts";
 import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
 import type { RunDescription } from "../description.ts";
 import { folderNames } from "../folder-names.ts";

@@ -7,7 +7,7 @@ import { quoteWord } from "../../core/text/shell-word.ts";
 import { textPieces } from "../../data/corpora.node.ts";
 import { lineOfDocument } from "../../data/documents-json.ts";
 import { locatedDocuments } from "../../data/given-documents.ts";
-import { identityOf } from "../../io/checkpoint.node.ts";
+import { identityOf } from "../../io/checkpoint-place.node.ts";
 import { type Contents, makeFolders, removeEmptyFolders, replaceFile } from "../../io/files.node.ts";
 import { type Lock, takeLock } from "../../io/lock.node.ts";
 import { occupantOf } from "../../io/owned-folder.node.ts";

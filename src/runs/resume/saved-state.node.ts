@@ -1,10 +1,9 @@
 /** Reads the state of a run from one of its checkpoints on disk. */
 
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { adapterConfigName, adapterWeightsName } from "../../pretrained/adapter/config.ts";
-import { pretrainedNames } from "../../pretrained/files/checkpoint-files.ts";
+import { adapterConfigName, adapterWeightsName } from "../../pretrained/adapter/names.ts";
+import { pretrainedNames, textFileNames } from "../../pretrained/files/names.ts";
 import { uncheckedNotice } from "../../pretrained/open.node.ts";
-import { textFileNames } from "../../pretrained/parse.ts";
 import type { RunDescription } from "../description.ts";
 import { configHash } from "../same-config.node.ts";
 import { type SavedRun, savedRunOf } from "./saved-state.ts";

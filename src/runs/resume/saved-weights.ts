@@ -1,10 +1,12 @@
 /** Reads the weights of a run's checkpoint: a whole model, or the adapters. */
 import type { RunConfig } from "../../config/config.ts";
 import { memorySource } from "../../io/byte-source.ts";
-import { adapterConfigName, adapterWeightsName, parsePeftConfig } from "../../pretrained/adapter/config.ts";
-import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
+import { parsePeftConfig } from "../../pretrained/adapter/config.ts";
+import { adapterConfigName, adapterWeightsName } from "../../pretrained/adapter/names.ts";
+import type { AdapterFiles } from "../../pretrained/adapter/opened.ts";
 import { readAdapterValues } from "../../pretrained/adapter/read.ts";
-import { type CheckpointFiles, openFiles } from "../../pretrained/files/checkpoint-files.ts";
+import { openFiles } from "../../pretrained/files/checkpoint-files.ts";
+import type { CheckpointFiles } from "../../pretrained/files/names.ts";
 import { type KeptFacts, keptFacts } from "../../pretrained/files/pretrained-files.ts";
 import { collectWeights } from "../../pretrained/files/weights.ts";
 import type { Pretrained } from "../../pretrained/pretrained.ts";

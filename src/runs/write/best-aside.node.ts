@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { recoverCheckpoint } from "../../io/checkpoint.node.ts";
 import { flushFolder } from "../../io/files.node.ts";
 import { haveSameFiles, type Manifest } from "../../io/manifest.ts";
-import { isOursAlone, occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
+import { isOursAlone, occupantOf, removeOwned } from "../../io/owned-folder.node.ts";
 import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 import { type BestKind, bestWeights } from "./best-kinds.ts";
 
 /** Best weights that were set aside. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { openRegularFile } from "../../core/system/regular-file.node.ts";
 import { bytesOfFile } from "../../io/files.node.ts";
 import type { Binding, Manifest } from "../../io/manifest.ts";
-import { readManifest } from "../../io/owned-folder.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 
 /** Open files of a folder. */
 export interface HeldFiles {

@@ -9,7 +9,8 @@ import type { RunConfig } from "../../config/config.ts";
 import { type Keep, recoverCheckpoint } from "../../io/checkpoint.node.ts";
 import { flushFolder } from "../../io/files.node.ts";
 import { haveSameFiles, type Manifest } from "../../io/manifest.ts";
-import { freeName, isOursAlone, occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
+import { freeName, isOursAlone, occupantOf, removeOwned } from "../../io/owned-folder.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
 import { isOfPlan } from "../same-config.node.ts";
 

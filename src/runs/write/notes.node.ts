@@ -1,4 +1,5 @@
-import { isRegularFile, replaceFile } from "../../io/files.node.ts";
+import { isRegularFile } from "../../core/system/regular-file.node.ts";
+import { replaceFile } from "../../io/files.node.ts";
 import { type JsonLines, openJsonLines } from "../../io/jsonl.node.ts";
 
 /** The event log of a run, `metrics.jsonl`, while the run trains. */

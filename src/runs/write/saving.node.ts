@@ -3,11 +3,13 @@
 import { join } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { isRegularFile } from "../../core/system/regular-file.node.ts";
 import { writeCheckpoint } from "../../io/checkpoint.node.ts";
-import { isRegularFile, replaceFile } from "../../io/files.node.ts";
+import { replaceFile } from "../../io/files.node.ts";
 import type { Binding } from "../../io/manifest.ts";
-import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
+import { occupantOf } from "../../io/owned-folder.node.ts";
 import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import { descriptionText } from "../description.ts";
 import { folderNames } from "../folder-names.ts";

@@ -1,7 +1,7 @@
 /** Fields that all requests for texts have, with the matching options of the engine. */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
-import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
+import type { EngineGenerateOptions } from "../../generate/engine-options.ts";
 import { invalid } from "./api-error.ts";
 import { honoured, unused, type Values } from "./fields.ts";
 

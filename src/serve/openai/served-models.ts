@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { openTemplateRenderer, type TemplateRenderer } from "../../chat/template.node.ts";
 import type { EngineCounts } from "../../engine/engine.ts";
-import type { EngineOptions } from "../../generate/open-engine.ts";
+import type { EngineOptions } from "../../generate/engine-options.ts";
 import type { Speculate } from "../../generate/speculation/speculate.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import type { ThreadEngine } from "../../worker/model.ts";

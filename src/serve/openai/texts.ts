@@ -1,7 +1,8 @@
 /** Writes the texts of one request in parallel. */
 import { setMaxListeners } from "node:events";
+import type { EngineGenerateOptions } from "../../generate/engine-options.ts";
 import type { FinishReason } from "../../generate/events.ts";
-import type { EngineEvent, EngineGenerateOptions } from "../../generate/text-engine.ts";
+import type { EngineEvent } from "../../generate/text-engine.ts";
 import type { ThreadEngine } from "../../worker/model.ts";
 import type { TokenPlace } from "./log-probs.ts";
 

@@ -4,9 +4,9 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { ForetokenError } from "../../core/errors/errors.ts";
-import { isFile } from "../../io/files.node.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { isHubName } from "../../pretrained/files/hub.node.ts";
+import { isFile } from "../../core/system/regular-file.node.ts";
+import { hasCheckpoint } from "../../io/checkpoint-place.node.ts";
+import { isHubName } from "../../pretrained/files/hub-name.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { readColumns } from "../../runs/list/series.node.ts";
 import type { RunShelf } from "./runs.ts";

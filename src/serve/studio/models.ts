@@ -1,12 +1,12 @@
 /** Models that can write text: checkpoints of runs, and models named at start. At most two models are loaded. */
 import { basename, join } from "node:path";
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import type { HeadPlace } from "../../inside/heads.ts";
-import { readManifest } from "../../io/owned-folder.node.ts";
-import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
+import { hasCheckpoint } from "../../io/checkpoint-place.node.ts";
+import { readManifest } from "../../io/read-manifest.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/place.node.ts";
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
-import { isHubName } from "../../pretrained/files/hub.node.ts";
+import { isHubName } from "../../pretrained/files/hub-name.ts";
 import { checkpointOf } from "../../runs/begin/initial.node.ts";
 import { folderNames, keptName } from "../../runs/folder-names.ts";
 import type { ListedRun } from "../../runs/list/runs.node.ts";

@@ -1,7 +1,7 @@
 /** New runs that the page requests: the options, the plan and the equivalent command of each run. */
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import { needsTemplate } from "../../chat/learn.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { PartialConfig } from "../../config/merge.ts";

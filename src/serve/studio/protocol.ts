@@ -298,7 +298,7 @@ export const writeSchema = z.strictObject({
   promptIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.partial().optional(),
   /** The constraint on the text, including the tokens `promptIds`. */
-  constraint: constraintSchema.optional(),
+  constraint: constraintSchema().optional(),
   /** Whether to guess the next tokens from the text itself. The text stays the same but is written faster. */
   speculate: z.literal("ngram").optional(),
   /** Number of most probable tokens to report at each position. */

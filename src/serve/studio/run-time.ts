@@ -2,7 +2,7 @@
  * Expected time of a planned run. The speed comes from an earlier run with the same cost per step, or from a few steps
  * that are timed in the worker of plans.
  */
-import type { BackendChoice } from "../../backend/select.node.ts";
+import type { BackendChoice } from "../../backend/choices.node.ts";
 import type { RunConfig } from "../../config/config.ts";
 import { estimateSeconds } from "../../runs/duration.ts";
 import { readColumns } from "../../runs/list/series.node.ts";

@@ -6,7 +6,7 @@ import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 import { lockHolder } from "../../io/lock.node.ts";
-import { isHubName } from "../../pretrained/files/hub.node.ts";
+import { isHubName } from "../../pretrained/files/hub-name.ts";
 import { findsFolder } from "../../runs/finds-folder.node.ts";
 import { sweepNames } from "../../sweep/folder.node.ts";
 import { readSweepProgress, type SweepProgress } from "../../sweep/progress.node.ts";

@@ -6,7 +6,7 @@ import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { RunCorpus } from "../../runs/begin/data.node.ts";
 import type { RunData } from "../../runs/run-schemas.ts";
 import type { TokenizerConfig } from "../../tokenizer/config.ts";
-import { trainTokenizer } from "../../tokenizer/registry.ts";
+import { trainTokenizer } from "../../tokenizer/from-config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { prepareDocuments } from "./documents.ts";
 import { factsOf, type ModelBefore, withTurnEnds } from "./facts.ts";

@@ -8,7 +8,7 @@ import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "../../
 import type { GivenText } from "../../data/given-text.ts";
 import { hashInMemory } from "../../io/manifest-in-memory.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
-import { trainTokenizer } from "../../tokenizer/registry.ts";
+import { trainTokenizer } from "../../tokenizer/from-config.ts";
 import { prepareDocuments } from "./documents.ts";
 import { factsOf, type ModelBefore, withTurnEnds } from "./facts.ts";
 import { checkAlphabet } from "./initial.ts";

@@ -11,7 +11,7 @@ import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
 import { freshProgress } from "../../runs/progress.ts";
 import type { ResumedState } from "../../runs/store.ts";
 import type { CharTokenizer } from "../../tokenizer/char.ts";
-import { tokenizerConfigOf } from "../../tokenizer/registry.ts";
+import { tokenizerConfigOf } from "../../tokenizer/from-config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { describeCharacter } from "../../tokenizer/unknown.ts";
 import { type StateArrays, stateLayouts, weightsName } from "../../trainer/state.ts";

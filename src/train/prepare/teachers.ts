@@ -5,7 +5,7 @@ import { show } from "../../core/text/show.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import type { WeightSource } from "../../pretrained/pretrained.ts";
 import type { TokenizerConfig } from "../../tokenizer/config.ts";
-import { tokenizerConfigOf } from "../../tokenizer/registry.ts";
+import { tokenizerConfigOf } from "../../tokenizer/from-config.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
 /** An opened teacher. Its weights are read when memory is allocated for them. */

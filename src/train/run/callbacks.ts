@@ -1,6 +1,6 @@
 /** The caller's callbacks that receive checkpoints. */
-import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
-import type { CheckpointFiles } from "../../pretrained/files/checkpoint-files.ts";
+import type { AdapterFiles } from "../../pretrained/adapter/opened.ts";
+import type { CheckpointFiles } from "../../pretrained/files/names.ts";
 
 /**
  * Last weights, weights with the lowest validation loss, or (only with `train.average`) averaged weights with the

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
-import { loadTokenizer, tokenizerConfigOf } from "#foretoken/tokenizer/registry.js";
+import { tokenizerConfigOf } from "#foretoken/tokenizer/from-config.js";
+import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import { encodeInside, encodePart, encodeWithSpecials } from "#foretoken/tokenizer/special.js";
 import { textStream } from "#foretoken/tokenizer/text-stream.js";
 import { modelNames, pieceTokenizer, sentencePieces } from "../../support/sentencepiece.ts";

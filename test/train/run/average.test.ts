@@ -6,7 +6,7 @@ import { openBackend } from "#foretoken/backend/select.node.js";
 import type { AverageConfig } from "#foretoken/config/average.js";
 import { ConfigError, ForetokenError } from "#foretoken/core/errors/errors.js";
 import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
-import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/names.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { runFromFolder, runToFolder } from "#foretoken/runs/folder-in-memory.js";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { generate } from "#foretoken/generate/generate.js";
-import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/names.js";
 import { loadPretrained as loadInBrowser } from "#foretoken/pretrained/load.browser.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { train as trainInBrowser } from "#foretoken/train/train.browser.js";

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
+import type { CheckpointFiles } from "#foretoken/pretrained/files/names.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
 import { train as trainInPage } from "#foretoken/train/train.browser.js";

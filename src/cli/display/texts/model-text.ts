@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../../../models/config.ts";
-import { isGgufName } from "../../../pretrained/gguf/open.node.ts";
+import { isGgufName } from "../../../pretrained/gguf/source.node.ts";
 import type { AdapterFacts, ModelFacts } from "../../model/model-facts.ts";
 import { formatBytes, formatCount } from "./format.ts";
 

@@ -1,6 +1,7 @@
 /** `config.json` of `transformers` classes with blocks like Llama's. */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
+import { lazy } from "../../../core/lazy.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { HuggingFaceForm, ReadConfig } from "../architecture.ts";
@@ -10,24 +11,26 @@ import { llamaMappings } from "./llama-names.ts";
 import { readRope, ropeJson } from "./rope-json.ts";
 import { readWindow } from "./window-json.ts";
 
-const llamaFields = z.object({
-  vocab_size: count,
-  max_position_embeddings: count,
-  hidden_size: count,
-  intermediate_size: count,
-  num_hidden_layers: count,
-  num_attention_heads: count,
-  num_key_value_heads: optional(count),
-  head_dim: optional(count),
-  hidden_act: text,
-  hidden_activation: text,
-  rms_norm_eps: number,
-  attention_dropout: number,
-  initializer_range: number,
-  tie_word_embeddings: flag,
-  attention_bias: flag,
-  mlp_bias: flag,
-});
+const llamaFields = lazy(() =>
+  z.object({
+    vocab_size: count,
+    max_position_embeddings: count,
+    hidden_size: count,
+    intermediate_size: count,
+    num_hidden_layers: count,
+    num_attention_heads: count,
+    num_key_value_heads: optional(count),
+    head_dim: optional(count),
+    hidden_act: text,
+    hidden_activation: text,
+    rms_norm_eps: number,
+    attention_dropout: number,
+    initializer_range: number,
+    tie_word_embeddings: flag,
+    attention_bias: flag,
+    mlp_bias: flag,
+  }),
+);
 
 /** The activation function's name, and the field that contains this name. */
 const activations = {
@@ -36,7 +39,7 @@ const activations = {
 } as const;
 
 const readLlama = (json: object, kind: LlamaKind, where: string): ReadConfig => {
-  const read = parseConfig(llamaFields, json, where);
+  const read = parseConfig(llamaFields(), json, where);
   const { num_attention_heads: nHead, hidden_size: nEmbd } = read;
   const { mlp = "swiglu", normPlacement, qkNorm } = kind;
   const { field, name } = activations[mlp];

@@ -6,27 +6,32 @@ import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { CheckpointError } from "../../../core/errors/errors.ts";
+import { lazy } from "../../../core/lazy.ts";
 import { show } from "../../../core/text/show.ts";
 import type { RotaryScaling } from "../../../ops/rotary.ts";
 import type { ModelConfig, RopeConfig } from "../../config.ts";
 
 const defaultTheta = 10_000;
 
-const ropeFields = z.object({
-  rope_theta: z.number().nullish(),
-  partial_rotary_factor: z.number().nullish(),
-  original_max_position_embeddings: z.number().nullish(),
-});
+const ropeFields = lazy(() =>
+  z.object({
+    rope_theta: z.number().nullish(),
+    partial_rotary_factor: z.number().nullish(),
+    original_max_position_embeddings: z.number().nullish(),
+  }),
+);
 
-const localFields = z.object({ rope_local_base_freq: z.number().nullish() });
+const localFields = lazy(() => z.object({ rope_local_base_freq: z.number().nullish() }));
 
-const linearJson = z.object({ factor: z.number() });
-const llama3Json = z.object({
-  factor: z.number(),
-  low_freq_factor: z.number(),
-  high_freq_factor: z.number(),
-  original_max_position_embeddings: z.int().positive(),
-});
+const linearJson = lazy(() => z.object({ factor: z.number() }));
+const llama3Json = lazy(() =>
+  z.object({
+    factor: z.number(),
+    low_freq_factor: z.number(),
+    high_freq_factor: z.number(),
+    original_max_position_embeddings: z.int().positive(),
+  }),
+);
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -40,9 +45,9 @@ const scalingOf = (type: unknown, fields: object, where: string): NonNullable<Ro
     case "default":
       return { kind: "none" };
     case "linear":
-      return { kind: "linear", factor: parseConfig(linearJson, fields, where).factor };
+      return { kind: "linear", factor: parseConfig(linearJson(), fields, where).factor };
     case "llama3": {
-      const read = parseConfig(llama3Json, fields, where);
+      const read = parseConfig(llama3Json(), fields, where);
       return {
         kind: "llama3",
         factor: read.factor,
@@ -106,8 +111,8 @@ const readWindowTheta = (json: object, fields: Fields, byDefault: number, place:
   if (type !== "default") {
     throw new CheckpointError({ where: `${place}.rope_type`, must: "must be default", got: show(type) });
   }
-  const { rope_local_base_freq: older } = parseConfig(localFields, json, place);
-  return parseConfig(ropeFields, fields, place).rope_theta ?? older ?? byDefault;
+  const { rope_local_base_freq: older } = parseConfig(localFields(), json, place);
+  return parseConfig(ropeFields(), fields, place).rope_theta ?? older ?? byDefault;
 };
 
 /**
@@ -134,8 +139,8 @@ export const readRope = (json: object, defaults: RopeDefaults, where: string): R
   const { windowTheta } = defaults;
   const byLayer = windowTheta === undefined ? null : fieldsByLayer(given.fields, given.place);
   const { fields, place } = byLayer === null ? given : { fields: byLayer.main, place: `${given.place}.full_attention` };
-  const outer = parseConfig(ropeFields, json, where);
-  const inner = parseConfig(ropeFields, fields, place);
+  const outer = parseConfig(ropeFields(), json, where);
+  const inner = parseConfig(ropeFields(), fields, place);
   const fraction = inner.partial_rotary_factor ?? outer.partial_rotary_factor ?? 1;
   if (fraction !== 1 && defaults.partial !== true) {
     throw new CheckpointError({

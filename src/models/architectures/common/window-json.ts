@@ -1,6 +1,7 @@
 /** Reads and writes attention windows in `config.json`. */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
+import { lazy } from "../../../core/lazy.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { WindowConfig } from "../../config-parts.ts";
 import { count, fail, flag, optional } from "./fields.ts";
@@ -16,16 +17,18 @@ import { windowedLayers, windowOfLayers } from "./periods.ts";
  */
 export type Slides = "never" | "given" | "asked" | { readonly fullEvery: number };
 
-const windowFields = z.object({
-  max_position_embeddings: count,
-  num_hidden_layers: count,
-  use_sliding_window: flag,
-  sliding_window: optional(count),
-  max_window_layers: optional(z.int().min(0)),
-  layer_types: optional(z.array(z.string())),
-  sliding_window_pattern: optional(count),
-});
-type Read = z.output<typeof windowFields>;
+const windowFields = lazy(() =>
+  z.object({
+    max_position_embeddings: count,
+    num_hidden_layers: count,
+    use_sliding_window: flag,
+    sliding_window: optional(count),
+    max_window_layers: optional(z.int().min(0)),
+    layer_types: optional(z.array(z.string())),
+    sliding_window_pattern: optional(count),
+  }),
+);
+type Read = z.output<ReturnType<typeof windowFields>>;
 
 const defaultWindowLayers = 28;
 const sliding = "sliding_attention";
@@ -82,7 +85,7 @@ export const readWindow = (
   where: string,
 ): WindowConfig | null => {
   if (slides === "never") return null;
-  const read = parseConfig(windowFields, json, where);
+  const read = parseConfig(windowFields(), json, where);
   const given = read.sliding_window === undefined ? size : read.sliding_window;
   if (typeof given !== "number" || (given >= read.max_position_embeddings && theta === undefined)) return null;
   const layers = slidingLayers(read, slides, where);

@@ -7,6 +7,7 @@
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
+import { lazy } from "../../../core/lazy.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { Architecture, Lack } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
@@ -17,7 +18,7 @@ import { layerTypes } from "../common/window-json.ts";
 const shape = { qkNorm: "head", normPlacement: "both", mlp: "geglu" } as const;
 const windows = { fullEvery: 6, theta: 10_000 } as const;
 
-const ownFields = z.object({ query_pre_attn_scalar: z.number().positive().nullish() });
+const ownFields = lazy(() => z.object({ query_pre_attn_scalar: z.number().positive().nullish() }));
 
 const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): number => headDim;
 
@@ -93,7 +94,7 @@ export const gemma3: Architecture = {
     tied: true,
     refused: { final_logit_softcapping: [], attn_logit_softcapping: [], use_bidirectional_attention: [false] },
     readOwn: (json, config, where) =>
-      withScales(config, parseConfig(ownFields, json, where).query_pre_attn_scalar ?? 256),
+      withScales(config, parseConfig(ownFields(), json, where).query_pre_attn_scalar ?? 256),
     ownJson: (config) => ({
       attention_bias: false,
       query_pre_attn_scalar: Math.round(scalarOf(config)),

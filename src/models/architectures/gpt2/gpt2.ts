@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
+import { lazy } from "../../../core/lazy.ts";
 import { alternatives } from "../../../core/text/alternatives.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { GeluMlpConfig } from "../../config-parts.ts";
@@ -18,23 +19,25 @@ const mlpOf = ({ mlp }: ModelConfig): GeluMlpConfig => {
   return mlp;
 };
 
-const gpt2Fields = z.object({
-  vocab_size: count,
-  n_positions: count,
-  n_embd: count,
-  n_layer: count,
-  n_head: count,
-  n_inner: optional(count),
-  activation_function: text,
-  layer_norm_epsilon: number,
-  resid_pdrop: number,
-  initializer_range: number,
-  tie_word_embeddings: flag,
-});
+const gpt2Fields = lazy(() =>
+  z.object({
+    vocab_size: count,
+    n_positions: count,
+    n_embd: count,
+    n_layer: count,
+    n_head: count,
+    n_inner: optional(count),
+    activation_function: text,
+    layer_norm_epsilon: number,
+    resid_pdrop: number,
+    initializer_range: number,
+    tie_word_embeddings: flag,
+  }),
+);
 
 const readGpt2 = (json: object, where: string): ReadConfig => {
   checkRefused(json, { scale_attn_weights: [true], scale_attn_by_inverse_layer_idx: [false] }, where);
-  const read = parseConfig(gpt2Fields, json, where);
+  const read = parseConfig(gpt2Fields(), json, where);
   const { n_embd: nEmbd } = read;
   const activation = read.activation_function ?? "gelu_new";
   if (activation !== "gelu" && !tanhGelus.includes(activation)) {

@@ -1,6 +1,7 @@
 /** SmolLM3 (Bakouch et al. 2025): Llama, but every fourth layer has no rotary positions (NoPE). */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
+import { lazy } from "../../../core/lazy.ts";
 import type { ModelConfig } from "../../config.ts";
 import { layerOf } from "../../layers.ts";
 import type { Architecture, Lack } from "../architecture.ts";
@@ -14,15 +15,17 @@ import { periodOf } from "../common/periods.ts";
 /** Default n for "every n-th layer is not rotated". llama.cpp supports only this n (src/models/smollm3.cpp). */
 const usual = 4;
 
-const ownFields = z.object({
-  no_rope_layers: optional(z.array(z.union([z.int(), z.boolean()]))),
-  no_rope_layer_interval: optional(count),
-  layer_types: optional(z.array(z.string())),
-});
+const ownFields = lazy(() =>
+  z.object({
+    no_rope_layers: optional(z.array(z.union([z.int(), z.boolean()]))),
+    no_rope_layer_interval: optional(count),
+    layer_types: optional(z.array(z.string())),
+  }),
+);
 
 /** Throws if `layer_types` lists a layer with a window. `use_sliding_window` is checked elsewhere. */
 const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
-  const { layer_types: types } = parseConfig(ownFields, json, where);
+  const { layer_types: types } = parseConfig(ownFields(), json, where);
   if (types === undefined || types === null) return;
   const other = types.find((type) => type !== "full_attention");
   if (other !== undefined) fail(where, "layer_types", "must be full_attention in every layer", other);
@@ -35,7 +38,7 @@ const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
  * each rotated layer.
  */
 const readEvery = (json: object, nLayer: number, where: string): number | null => {
-  const { no_rope_layers: list, no_rope_layer_interval: interval } = parseConfig(ownFields, json, where);
+  const { no_rope_layers: list, no_rope_layer_interval: interval } = parseConfig(ownFields(), json, where);
   if (list === undefined || list === null) {
     const every = interval ?? usual;
     if (every === 1) fail(where, "no_rope_layer_interval", "must be at least 2", every);

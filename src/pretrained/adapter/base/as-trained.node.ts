@@ -3,7 +3,7 @@
  * corrected the configuration or tokenizer of a downloaded model without changing its weights. The base model that the
  * run keeps has the original files.
  */
-import { isGgufName } from "../../gguf/open.node.ts";
+import { isGgufName } from "../../gguf/source.node.ts";
 import { openPretrained } from "../../open.node.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import { readingOf } from "../../reading.ts";

@@ -1,7 +1,7 @@
 /** Checks that a model has the weights that an adapter was trained on. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { Pretrained } from "../../pretrained.ts";
-import type { OpenedAdapter, OpenedAdapters } from "../load.ts";
+import type { OpenedAdapter, OpenedAdapters } from "../opened.ts";
 
 /**
  * Whether `model` has the weights of an adapter's base model. Also true if the hash of the model or of the base model

@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { isHubName } from "../../files/hub.node.ts";
+import { isHubName } from "../../files/hub-name.ts";
 import { openPretrained } from "../../open.node.ts";
 import type { AdapterBase } from "../config.ts";
-import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
+import type { OpenedAdapter } from "../opened.ts";
 import { keptBaseOf, otherCheckpoints } from "./places.node.ts";
 
 /** Handler for `catch`: returns undefined for a `CheckpointError` and throws any other error again. */

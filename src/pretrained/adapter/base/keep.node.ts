@@ -5,16 +5,17 @@
 import { rename } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
-import { systemErrorCode } from "../../../core/errors/system-error.ts";
-import { messageOf, writeCheckpoint } from "../../../io/checkpoint.node.ts";
+import { messageOf, systemErrorCode } from "../../../core/errors/system-error.ts";
+import { isFile } from "../../../core/system/regular-file.node.ts";
+import { writeCheckpoint } from "../../../io/checkpoint.node.ts";
 import { digestOf, hasDigest } from "../../../io/digest.node.ts";
-import { isFile } from "../../../io/files.node.ts";
 import { manifestName } from "../../../io/manifest.ts";
-import { freeName, occupantOf, readManifest } from "../../../io/owned-folder.node.ts";
+import { freeName, occupantOf } from "../../../io/owned-folder.node.ts";
+import { readManifest } from "../../../io/read-manifest.node.ts";
 import { keptBaseName } from "../../../io/run-places.node.ts";
 import type { SharedFile } from "../../../io/shared-file.node.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { isGgufName } from "../../gguf/open.node.ts";
+import { isGgufName } from "../../gguf/source.node.ts";
 import { keptGgufName } from "./places.node.ts";
 
 /** The files of a base model. */

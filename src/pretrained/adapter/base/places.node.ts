@@ -3,11 +3,11 @@
  */
 import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { isFile } from "../../../io/files.node.ts";
-import { readManifest } from "../../../io/owned-folder.node.ts";
+import { isFile } from "../../../core/system/regular-file.node.ts";
+import { readManifest } from "../../../io/read-manifest.node.ts";
 import { isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
-import { isHubName } from "../../files/hub.node.ts";
-import { weightsFileName } from "../../parse.ts";
+import { isHubName } from "../../files/hub-name.ts";
+import { weightsFileName } from "../../files/names.ts";
 
 /** File name of a kept base model that is a single GGUF file. */
 export const keptGgufName = "model.gguf";

@@ -10,7 +10,7 @@ import type { ModelConfig } from "../../../models/config.ts";
 import { modulesOf } from "../../../models/hugging-face/adapter-modules.ts";
 import type { LoraConfig } from "../../../models/lora/config.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
-import type { OpenedAdapter } from "../../adapter/load.ts";
+import type { OpenedAdapter } from "../../adapter/opened.ts";
 import { type AdapterShape, type AdapterTensors, type AdapterValues, readMatrices } from "../../adapter/read.ts";
 import type { AdapterText } from "../../adapter/text.ts";
 import { fieldsOf } from "../fields.ts";

@@ -1,5 +1,7 @@
 /** Opens a backend and calibrates a model that is not loaded. */
-import { type BackendChoice, backendChoices, openBackend } from "../../../backend/select.node.ts";
+
+import { type BackendChoice, backendChoices } from "../../../backend/choices.node.ts";
+import { openBackend } from "../../../backend/select.node.ts";
 import { checkChoice, checkWhole } from "../../../core/checks/check-arguments.ts";
 import type { ReadValues } from "../../../models/arena.ts";
 import { createModel, type Model } from "../../../models/model.ts";

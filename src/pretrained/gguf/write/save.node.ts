@@ -30,7 +30,7 @@ import { whileOpen } from "../../model/closed.ts";
 import type { LanguageModel } from "../../model/language-model.ts";
 import { modelToSave } from "../../save.ts";
 import { type AdapterEncoding, adapterContents } from "../adapter/write.ts";
-import { isGgufName } from "../open.node.ts";
+import { isGgufName } from "../source.node.ts";
 import { calibrateOn, checkComputing, computingNames, type GgufCalibration, writeAll } from "./calibrate.node.ts";
 import { type Calibrated, calibrate, checkCalibration, checkQuantized } from "./calibrate.ts";
 import { type GgufFallback, modelFile, type PlannedFile, recodedFile, type UsedGgufCalibration } from "./contents.ts";

@@ -1,12 +1,14 @@
 /** Opens ONNX graphs on this disk, with their configuration and tokenizer. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { type BackendChoice, openBackend } from "../../../backend/select.node.ts";
+import type { BackendChoice } from "../../../backend/choices.node.ts";
+import { openBackend } from "../../../backend/select.node.ts";
 import { CheckpointError } from "../../../core/errors/errors.ts";
-import { isFile } from "../../../io/files.node.ts";
+import { isFile } from "../../../core/system/regular-file.node.ts";
 import { readOnnx } from "../../../io/onnx/read.ts";
 import { openCheckpoint } from "../../../io/read-checkpoint.node.ts";
-import { configName, indexName, optionalNames, parseFacts, weightsFileName } from "../../parse.ts";
+import { configName, indexName, optionalNames, weightsFileName } from "../../files/names.ts";
+import { parseFacts } from "../../parse.ts";
 import { graphFolder } from "../contents.ts";
 import { forms } from "../texts.ts";
 import { type OnnxForm, onnxForm } from "./form.ts";

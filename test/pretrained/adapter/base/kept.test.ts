@@ -2,7 +2,7 @@
 import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readManifest } from "#foretoken/io/owned-folder.node.js";
+import { readManifest } from "#foretoken/io/read-manifest.node.js";
 import { keepBase } from "#foretoken/pretrained/adapter/base/keep.node.js";
 import { saveMerged } from "#foretoken/pretrained/adapter/merge.node.js";
 import { saveAdapter } from "#foretoken/pretrained/adapter/save.node.js";

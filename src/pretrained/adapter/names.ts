@@ -1,0 +1,3 @@
+/** Names of the files of an adapter. */
+export const adapterConfigName = "adapter_config.json";
+export const adapterWeightsName = "adapter_model.safetensors";
