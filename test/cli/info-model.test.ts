@@ -38,17 +38,18 @@ test("info tells what a model is, for people and for programs", async () => {
 test("info alone says that a GGUF file has no checksums", async () => {
   await writeFile(join(cwd, "small.gguf"), writeGguf(ggufModel("llama").file));
   const about = ["--backend", "reference"];
-  const [shown, told, ...starts] = await Promise.all([
+  const [trained, shown, told, ...starts] = await Promise.all([
+    cli(["train", "--init-from", "small.gguf", "--data", "text.txt", "--steps", "1", ...about], { cwd }),
     cli(["info", "small.gguf"], { cwd }),
     cli(["info", "small.gguf", "--json"], { cwd }),
     cli(["generate", "small.gguf", "--max-new-tokens", "2", ...about], { cwd }),
     cli(["evaluate", "small.gguf", "--data", "text.txt", "--split", "all", ...about], { cwd }),
-    cli(["train", "--init-from", "small.gguf", "--data", "text.txt", "--steps", "1", ...about], { cwd }),
   ]);
   expect(shown.stdout).toMatch(/^checked +no: a GGUF file has no checksums, so damaged .* are not noticed$/mu);
   expect(jsonLines(told.stdout)).toMatchObject([{ checked: false }]);
   for (const { status, stderr } of [shown, told, ...starts])
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(trained.stderr).toMatch(/^this model holds conversations, and the text is plain: [^\n]+\n$/u);
 });
 
 test("a command that needs text says that a model has no tokenizer", async () => {
