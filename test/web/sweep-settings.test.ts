@@ -44,6 +44,12 @@ describe("settings of a sweep", () => {
     expect(rows[1]?.state.about).toBe("1 of 2 seeds done.");
     const [cut] = settingRows(sweepOf(1), [...runs, run("rates:01-seed2", 3, 2, "interrupted")]);
     expect(cut?.state.about).toBe("1 of 2 seeds done, 1 interrupted.");
+    // The run that has ended counts, and not the one on its way. Without any that has ended, the loss is one of the moment.
+    const [half] = settingRows(sweepOf(1), [run("rates:01-seed1", 10, 2), run("rates:01-seed2", 4, 3, "unfinished")]);
+    expect([half?.loss, half?.isSoFar]).toEqual([2, false]);
+    expect(rows.map(({ isSoFar }) => isSoFar)).toEqual([true, false, true]);
+    const [whole] = settingRows(sweepOf(1), [run("rates:01-seed1", 10, 2), run("rates:01-seed2", 10, 3)]);
+    expect([whole?.loss, whole?.state]).toEqual([2.5, { tone: "good", word: "Done", about: "2 seeds." }]);
     expect(sweepState(sweepOf(3), rows)).toMatchObject({ word: "Running", about: "Stage 1." });
     expect(sweepState(sweepOf(3, { isRunning: false, phase: null }), settingRows(sweepOf(3), [])).word).toBe("Stopped");
   });
@@ -94,8 +100,8 @@ describe("settings of a sweep", () => {
     const rows = settingRows(sweepOf(4, { settings }), [run("rates:01-seed1", 10, 1)]);
     expect(rows.map(({ number, state }) => [number, `${state.word}. ${state.about}`])).toEqual([
       [4, "Not begun. "],
-      [1, "Stopped after 1 seed. Another setting is better (p < 0.001)."],
-      [2, "Not the best. Another setting is better (p = 0.020)."],
+      [1, "Stopped after 1 seed. Another setting is better (p\u00a0<\u00a00.001)."],
+      [2, "Not the best. Another setting is better (p\u00a0=\u00a00.020)."],
       [3, "Stopped at 25% of its steps. It was in the worse half."],
     ]);
   });
@@ -122,7 +128,17 @@ describe("settings of a sweep", () => {
     const rows = settingRows(sweep, []);
     expect(rows.map(({ number, loss, above, step }) => [number, loss, above, step])).toEqual([
       [2, 1, "best", 20],
-      [1, 1.25, "+0.2500 ± 0.1000", 20],
+      [1, 1.25, "+0.2500\u00a0±\u00a00.1000", 20],
+    ]);
+    expect(rows.map(({ mayBeAsGood }) => mayBeAsGood)).toEqual([false, false]);
+    const [near] = result.settings;
+    if (near?.aboveWinner == null) throw new Error("the first setting has a distance");
+    const aboveWinner = { natsPerCharacter: 0.05, halfWidth95: 0.1 };
+    const close = { ...result, settings: result.settings.with(0, { ...near, aboveWinner }) };
+    const asGood = settingRows({ ...sweep, result: close }, []).map((row) => [row.number, row.mayBeAsGood]);
+    expect(asGood).toEqual([
+      [2, false],
+      [1, true],
     ]);
     expect(sweepState(sweep, rows).word).toBe("Finished");
     expect(shownNumbers(null, rows)).toEqual([1, 2]);

@@ -208,8 +208,8 @@ export const Chart = (props: ChartProps) => {
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
   const named = reading.at === null ? latest : `${xLabel} ${xAxis.text(reading.at)}`;
-  // A small chart says "latest" in its title.
-  const at = isEmpty || (isSmall && reading.at === null) ? "" : named;
+  // The title says "latest".
+  const at = isEmpty || reading.at === null ? "" : named;
   const spoken = `${named}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -247,12 +247,11 @@ export const Chart = (props: ChartProps) => {
         <span class="chart-title">
           <b>{title}</b>{" "}
           <span class="soft">
-            {isSmall ? (
-              // The space for the word is reserved from the beginning, so nothing moves when values arrive.
-              <span class={isEmpty || reading.at !== null ? "unsaid" : ""}>{latest}</span>
-            ) : (
-              unit
-            )}
+            {!isSmall && unit}
+            {/* The space for the words is reserved from the beginning, so nothing moves when values arrive. */}
+            <span class={`${isSmall ? "" : "where-wide"} ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
+              {isSmall ? latest : ` (values: ${latest})`}
+            </span>
           </span>
         </span>
         <span class="chart-save">

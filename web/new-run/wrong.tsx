@@ -47,7 +47,7 @@ export const WrongPlace = () => {
   if (places.length === 0) return null;
   return (
     <p class="wrong-place">
-      No plan yet. {places.every(isOpenChoice) ? "Choose" : "Correct"}{" "}
+      No plan yet. {places.every(isOpenChoice) ? "Choose a model at" : "Correct"}{" "}
       {places.map((field, i) => (
         <span key={field}>
           {between(i, places.length)}

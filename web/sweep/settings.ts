@@ -24,16 +24,23 @@ export interface SettingRow {
   readonly step: number;
   /** Steps that all its runs have without an early end; null if unknown. */
   readonly steps: number | null;
-  /** Mean of the runs' lowest losses so far, nats per character; null before the first evaluation. */
+  /**
+   * Mean of the lowest losses of the runs that have ended, nats per character. While none has ended, of all runs so far;
+   * null before the first evaluation.
+   */
   readonly loss: number | null;
+  /** Whether no run has ended, so that the loss is one of the moment. */
+  readonly isSoFar: boolean;
   /** Distance from the best setting with its 95% interval; empty without a result. */
   readonly above: string;
+  /** Whether the interval of the distance contains 0: with these seeds, the setting may be as good as the best one. */
+  readonly mayBeAsGood: boolean;
   readonly isWinner: boolean;
   readonly ending: Ending | null;
   readonly state: StateWords;
 }
 
-const p = (value: number): string => (value < 0.001 ? "p < 0.001" : `p = ${value.toFixed(3)}`);
+const p = (value: number): string => (value < 0.001 ? "p\u00a0<\u00a00.001" : `p\u00a0=\u00a0${value.toFixed(3)}`);
 
 /** Why a setting has ended, in a word and a sentence. */
 const endingWords = (ending: Ending, seeds: number): StateWords => {
@@ -61,13 +68,16 @@ const endingWords = (ending: Ending, seeds: number): StateWords => {
   }
 };
 
+const hasEnded = ({ state }: RunSummary): boolean => state === "finished" || state === "patience";
+
 const stateOf = (ending: Ending | null, runs: readonly SeedRun[], seeds: number): StateWords => {
   if (ending !== null) return endingWords(ending, seeds);
   const begun = runs.flatMap(({ run }) => run ?? []);
   if (begun.some(isLive)) return { tone: "live", word: "Training", about: "" };
   if (begun.length === 0) return { tone: "still", word: "Not begun", about: "" };
-  const done = begun.filter(({ state }) => state === "finished" || state === "patience").length;
+  const done = begun.filter(hasEnded).length;
   const cut = begun.length - done;
+  if (done === seeds) return { tone: "good", word: "Done", about: `${some(seeds, "seed")}.` };
   return {
     tone: "still",
     word: "Waiting",
@@ -90,7 +100,10 @@ export const settingRows = (sweep: SweepSummary, runs: readonly RunSummary[]): r
   const rows = sweep.settings.map(({ name, parts, steps, ending, runs: names }, i): SettingRow => {
     const own = names.map((run, k) => ({ seed: seeds[k] ?? 0, name: run, run: byName.get(run) }));
     const done = result?.settings[i];
-    const best = own.flatMap(({ run }) => run?.best?.natsPerCharacter ?? []);
+    const begun = own.flatMap(({ run }) => run ?? []);
+    const ended = begun.filter(hasEnded);
+    const isSoFar = done === undefined && ended.length === 0;
+    const best = (isSoFar ? begun : ended).flatMap((run) => run.best?.natsPerCharacter ?? []);
     const isWinner = result?.winner === i + 1;
     const above = done?.aboveWinner ?? null;
     return {
@@ -98,11 +111,13 @@ export const settingRows = (sweep: SweepSummary, runs: readonly RunSummary[]): r
       step: done?.steps ?? own.reduce((sum, { run }) => sum + (run?.step ?? 0), 0),
       steps: steps === null ? null : steps * seeds.length,
       loss: done === undefined ? mean(best) : done.natsPerCharacter,
+      isSoFar,
+      mayBeAsGood: !isWinner && above?.halfWidth95 != null && above.natsPerCharacter <= above.halfWidth95,
       above: isWinner
         ? "best"
         : above === null
           ? ""
-          : `${signed(above.natsPerCharacter)}${above.halfWidth95 === null ? "" : ` ± ${above.halfWidth95.toFixed(4)}`}`,
+          : `${signed(above.natsPerCharacter)}${above.halfWidth95 === null ? "" : `\u00a0±\u00a0${above.halfWidth95.toFixed(4)}`}`,
       state: stateOf(ending, own, seeds.length),
     };
   });

@@ -82,9 +82,9 @@ const Row = ({ row, place, canShow, onShow }: RowProps) => {
       <td class="num room-medium">
         {count(step)} {steps !== null && <span class="soft">/ {count(steps)}</span>}
       </td>
-      <td class="num">
+      <td class={row.isSoFar ? "num soft" : "num"}>
         {loss(row.loss)}
-        <span class="sweep-above soft">{above}</span>
+        <span class="sweep-above soft">{row.isSoFar && row.loss !== null ? "so far" : above}</span>
       </td>
     </tr>
   );

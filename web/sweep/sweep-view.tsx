@@ -40,11 +40,17 @@ const Winner = ({ sweep, rows }: { readonly sweep: SweepSummary; readonly rows: 
   const best = rows.find(({ isWinner }) => isWinner);
   if (best === undefined || result.heldOut === null) return <Notice tone="plain">No setting has finished.</Notice>;
   const second = rows.find(({ isWinner, above }) => !isWinner && above !== "");
+  const equals = rows.filter(({ mayBeAsGood }) => mayBeAsGood).length;
   const { natsPerCharacter, bitsPerByte, runs: held } = result.heldOut;
   const losses = held.map((run) => run.natsPerCharacter);
   return (
     <section class="winner" aria-label="Best setting">
       <h2>Best setting: {best.name}</h2>
+      {equals > 0 && (
+        <p>
+          {`${some(equals, "other setting")} may be as good: with ${some(sweep.seeds.length, "seed")}, the interval of the difference contains 0. More seeds can decide.`}
+        </p>
+      )}
       <div class="headline">
         <Figure
           label="Loss on the held-out text"
@@ -175,7 +181,7 @@ const Shown = ({ sweep }: { readonly sweep: SweepSummary }) => {
       <h2>Settings</h2>
       <SweepTable rows={rows} shown={shown} onShow={show} />
       <p class="sweep-note soft">
-        The loss is the lowest loss on the text for choosing, as a mean over the seeds.{" "}
+        The loss is the lowest loss on the text for choosing, as a mean over the seeds that have ended.{" "}
         {sweep.result === null
           ? "Settings with different numbers of seeds cannot be compared yet."
           : "± is half the width of the 95% confidence interval over seeds."}
