@@ -53,6 +53,44 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     expect(await page.evaluate("heights.filter((y) => y % 1 !== 0).length / heights.length")).toBeGreaterThan(0.5);
   });
 
+  it("marks the slider's p in the chart, also after the window has changed its size", async () => {
+    const page = await openPage("/lesson#/loss");
+    const chart = page.getByRole("slider", { name: /^Loss of one guess/ });
+    /** Distance in pixels from the cursor line to the p of 10 %. The axis reaches from 0.1 % to 100 %. */
+    const offset = () =>
+      page.evaluate(() => {
+        const plot = document.querySelector(".u-over")?.getBoundingClientRect();
+        const line = document.querySelector(".u-cursor-x")?.getBoundingClientRect();
+        if (plot === undefined || line === undefined) throw new Error("no plot");
+        return line.left - plot.left - (plot.width * (10 - 0.1)) / (100 - 0.1);
+      });
+    const sizes = [
+      [1280, 900],
+      [390, 844],
+      [844, 390],
+      [390, 844],
+      [1280, 900],
+    ] as const;
+    let before = 0;
+    for (const [width, height] of sizes) {
+      await page.setViewportSize({ width, height });
+      // The chart has the new size as soon as its canvas has another width.
+      await page.waitForFunction((old) => (document.querySelector("canvas")?.width ?? old) !== old, before);
+      before = Number(await page.locator("canvas").first().getAttribute("width"));
+      // A wrong cursor would move the words in a later frame.
+      await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+      expect(await chart.getAttribute("aria-valuetext")).toMatch(
+        /^p of the right character 10\u00a0%: −ln p 2\.30, .*your p 2\.30$/u,
+      );
+      expect({ width, isNear: Math.abs(await offset()) <= 1.5 }).toEqual({ width, isNear: true });
+    }
+    const heads = page.locator("table", { hasText: "Known losses" }).getByRole("columnheader");
+    expect((await heads.allTextContents()).slice(2)).toEqual([
+      "times the probability of guessing",
+      "equal choices (perplexity)",
+    ]);
+  });
+
   it("goes on after a reload from the step at which it was paused, in one tab at a time", async () => {
     const page = await openPage("/lesson");
     await giveOwnText(page);

@@ -182,8 +182,8 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom, onStart }: Pl
   let x: Interval = [0, 1];
   let y: Interval = [0, 1];
   let at: number | null = null;
-  /** True while the plot moves its own cursor. The plot then ignores uPlot's cursor event. */
-  let own = false;
+  /** True while the plot draws. The plot then ignores uPlot's cursor event, because no pointer has moved. */
+  let isDrawing = false;
 
   const build = ({ width, height, log, xAxis }: PlotView): uPlot => {
     const { series, bands } = seriesOf(drawn);
@@ -224,7 +224,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom, onStart }: Pl
           setCursor: [
             (self) => {
               const { left = -1 } = self.cursor;
-              if (!own) onPoint(left < 0 ? null : self.posToVal(left, "x"));
+              if (!isDrawing) onPoint(left < 0 ? null : self.posToVal(left, "x"));
             },
           ],
           setSelect: [
@@ -253,9 +253,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom, onStart }: Pl
     const left = value === null ? -10 : u.valToPos(value, "x");
     // A new plot has no scales yet. The plot sets its cursor when it is ready.
     if (!Number.isFinite(left)) return;
-    own = true;
     u.setCursor({ left, top: value === null ? -10 : 1 }, false);
-    own = false;
   };
 
   return {
@@ -273,8 +271,15 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom, onStart }: Pl
         u?.destroy();
         u = drawn.length === 0 ? undefined : build(next);
       } else {
-        if (u.width !== width || u.height !== height) u.setSize({ width, height });
-        u.setData(tablesOf(drawn), true);
+        const current = u;
+        isDrawing = true;
+        // A batch ends with the new size and scales. Without it, uPlot would use them later, and the cursor would get
+        // its place from the old ones.
+        current.batch(() => {
+          if (current.width !== width || current.height !== height) current.setSize({ width, height });
+          current.setData(tablesOf(drawn), true);
+        });
+        isDrawing = false;
       }
       shape = nextShape;
       point(at);

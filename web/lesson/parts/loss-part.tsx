@@ -194,7 +194,7 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
             max={6}
             step={0.05}
             value={loss.value}
-            aria-valuetext={`${twoDigits(loss.value)} nats, ${timesGuessing.toFixed(1)} times guessing`}
+            aria-valuetext={`${twoDigits(loss.value)} nats, ${timesGuessing.toFixed(1)} times the probability of guessing`}
             onInput={({ currentTarget }) => {
               loss.value = Number(currentTarget.value);
             }}
@@ -233,10 +233,10 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
               </th>
               <th scope="col">model</th>
               <th scope="col" class="num">
-                times guessing
+                times the probability of guessing
               </th>
               <th scope="col" class="num">
-                choices
+                equal choices (perplexity)
               </th>
             </tr>
           </thead>

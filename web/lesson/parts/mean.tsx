@@ -65,9 +65,8 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
       </p>
       <p>
         If losses are added, the probabilities are multiplied. So the mean loss corresponds to one typical p, the{" "}
-        <b>geometric mean</b>: <Power>−{mean.toFixed(2)}</Power> = {percentText(typical)}. {losses.length} factors of
-        this typical p have the same product as the {losses.length} p above. One small p pulls the geometric mean far
-        down.
+        <b>geometric mean</b>: <Power>−{mean.toFixed(2)}</Power> = {percentText(typical)}. If this p replaces each of
+        the {losses.length} p above, their product stays the same. One small p pulls the geometric mean far down.
       </p>
     </section>
   );

@@ -44,7 +44,7 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
           note={`measured every ${lookEvery} steps, on ${measuredOn} held-out characters`}
         />
         <Figure
-          label="Times guessing"
+          label="Times the probability of guessing"
           value={heldOut === undefined ? "–" : meaningOf(heldOut, opened.vocabSize).timesGuessing.toFixed(1)}
           note={<Power>ln {opened.vocabSize} − held-out loss</Power>}
         />
