@@ -71,13 +71,13 @@ describe.skipIf(missingChromium !== undefined)("the address of a model that was 
       else await route.continue();
     });
     await fresh.goto(new URL(pathname + search, page.url()).href);
-    await fresh.waitForFunction("![undefined, ''].includes(document.querySelector('.inside-text textarea')?.value)");
     await fresh.getByText("Reading the model", { exact: false }).waitFor();
-    expect(await fresh.getByLabel("Text", { exact: true }).inputValue()).toBe("The capital of France is");
+    const field = fresh.getByLabel("Text", { exact: true });
+    await expect.poll(() => field.inputValue()).toBe("The capital of France is");
     isHeld = false;
     for (const release of held) await release();
     await fresh.locator(".lens-cell").nth(words.length).waitFor();
-    expect(await fresh.getByLabel("Text", { exact: true }).inputValue()).toBe(words);
+    expect(await field.inputValue()).toBe(words);
     await fresh.close();
     await page.getByRole("link", { name: "Runs" }).click();
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
