@@ -62,6 +62,23 @@ describe.skipIf(missingChromium !== undefined)("the address of a model that was 
     expect(await page.getByLabel("Model").inputValue()).toBe("some/model");
     await page.getByRole("heading", { name: /^After .*, at layer 1 MLP$/u }).waitFor();
     await page.locator(".rise", { hasText: "Rank 1 here, with" }).waitFor();
+    // While the model is read, the field already shows the first example.
+    const fresh = await page.context().newPage();
+    const held: (() => Promise<void>)[] = [];
+    let isHeld = true;
+    await fresh.route("**/inside/text", async (route) => {
+      if (isHeld) held.push(() => route.continue());
+      else await route.continue();
+    });
+    await fresh.goto(new URL(pathname + search, page.url()).href);
+    await fresh.getByText("Reading the model", { exact: false }).waitFor();
+    const field = fresh.getByLabel("Text", { exact: true });
+    await expect.poll(() => field.inputValue()).toBe("The capital of France is");
+    isHeld = false;
+    for (const release of held) await release();
+    await fresh.locator(".lens-cell").nth(words.length).waitFor();
+    expect(await field.inputValue()).toBe(words);
+    await fresh.close();
     await page.getByRole("link", { name: "Runs" }).click();
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
     await stop();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { arcNames, arcsLayout, arcsWords } from "../../web/inside/attention/arcs-layout.ts";
-import { isShownWhole, openingHead, rowOf, strongestOf } from "../../web/inside/attention/opening.ts";
+import { isShownWhole, openingHead, openingWords, rowOf, strongestOf } from "../../web/inside/attention/opening.ts";
 
 const one = (from: number) => ({ from, to: from + 1 });
 
@@ -40,6 +40,22 @@ describe("what the attention opens on", () => {
     const alone = { maps: [map(0, 0, 1), map(0, 1, 1)], rows: [one(0)], columns: [one(0)] };
     expect(openingHead(alone, undefined)).toEqual({ layer: 0, head: 0 });
     expect(openingHead({ ...alone, maps: [] }, 1)).toEqual({ layer: 1, head: 0 });
+  });
+
+  it("is said to be the head whose last token looks back at a token, with the token's name", () => {
+    const tokens = ["The", " capital", " of", " is"].map((text, id) => ({ id, text }));
+    const all = { maps, rows: spans, columns: spans, tokens };
+    expect(openingWords(all, { layer: 1, head: 0 })).toBe(
+      "Shown first: in this head, “␣is” (4) looks back at “␣capital” (2), more than any token between them does. ",
+    );
+    // There is no token between the last token and the token before it.
+    expect(openingWords(all, { layer: 1, head: 1 })).toBe(
+      "Shown first: in this head, “␣is” (4) looks back at “␣of” (3). ",
+    );
+    // Neither the token itself nor the first token counts.
+    expect(openingWords(all, { layer: 0, head: 0 })).toBe("");
+    expect(openingWords(all, { layer: 0, head: 1 })).toBe("");
+    expect(openingWords(all, undefined)).toBe("");
   });
 
   it("is the strongest cell of the row of a position, else of the last row", () => {
@@ -89,6 +105,19 @@ describe("the arcs", () => {
     expect(short.isTurned).toBe(false);
     expect(short.width).toBeLessThanOrEqual(700.5);
     expect(arcsLayout(names, values, last, 340).width).toBe(35 * 15 + 8);
+  });
+
+  it("have a percent sign at each number, unless a sign would not fit", () => {
+    const words = (...[few, shares, room]: readonly [number, readonly number[], number]) =>
+      arcsLayout(names.slice(0, few), shares, few - 1, room).shares.map((share) => share.words);
+    expect(words(5, [0.05, 0.875, 0, 0, 0.075], 700)).toEqual(["88\u00a0%"]);
+    expect(words(5, [0.6, 0.25, 0, 0, 0.15], 700)).toEqual(["60\u00a0%", "25\u00a0%", "15\u00a0%"]);
+    // The turned names are 15 pixels apart. So a sign would touch the number beside it, or leave the picture.
+    const between = (one: number, other: number) => values.map((_, n) => (n === one || n === other ? 0.5 : 0));
+    expect(words(35, between(10, 12), 340)).toEqual(["50", "50"]);
+    expect(words(35, between(10, 13), 340)).toEqual(["50\u00a0%", "50\u00a0%"]);
+    expect(words(35, between(0, 13), 340)).toEqual(["50", "50"]);
+    expect(words(35, between(13, 34), 340)).toEqual(["50", "50"]);
   });
 
   it("are said in words, with the strongest targets first", () => {

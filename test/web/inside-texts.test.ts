@@ -4,13 +4,14 @@ import { columnsThatFit, lensPage, widestColumn } from "../../web/inside/lens/le
 import { hasShortTokens, leadOf, leadWords, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { isSameModel, modelName, neighbourFailure, openingToken } from "../../web/inside/names.ts";
 import {
+  canChangeLoss,
   columnPlaces,
   mostRestored,
   openingPlaces,
   restoredBy,
   shownPlace,
 } from "../../web/inside/patching/restored.ts";
-import { insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
+import { insideAddress, textBefore, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
 const kept = (key: string): string => `kept ${key}`;
@@ -45,6 +46,12 @@ describe("a text to try", () => {
     const withoutF = "The cat sat on the mat because it was tired.";
     expect(await textFor(unknownTo(withoutF))).toBe(withoutF);
     expect(await textFor(unknownTo("9876543210"))).toBe("0123456789");
+  });
+
+  it("is shown while a model is read, but not for a run, which has a text of its own", () => {
+    expect(textBefore("models/hf:some/model")).toBe("The capital of France is");
+    expect(textBefore("runs/a/best")).toBe("");
+    expect(textBefore("")).toBe("");
   });
 
   it("is what the tokenizer can read of one, where it can read none whole", async () => {
@@ -157,6 +164,14 @@ describe("what a patch brings back", () => {
     ]);
     expect(mostRestored(found, base)).toEqual({ layer: 2, position: 3, probability: 0.7 });
     expect(mostRestored(found, { clean: base.corrupted, corrupted: base.clean })?.layer).toBe(0);
+  });
+
+  it("is no loss at the last token, unless earlier tokens see this token", () => {
+    const clean = ["a", "b", "c"].map((text, id) => ({ id, text }));
+    const change = (position: number, isCausal: boolean) =>
+      canChangeLoss({ layer: 0, position }, { shape: { isCausal }, tokens: { clean, corrupted: clean } });
+    expect([0, 1, 2].map((position) => change(position, true))).toEqual([true, true, false]);
+    expect(change(2, false)).toBe(true);
   });
 
   it("is shown of the place that the reader chose, else of the best once all are tried", () => {

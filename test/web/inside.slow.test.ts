@@ -265,6 +265,16 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page
       .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % restored` })
       .waitFor();
+    // No patch at the last token changes the loss of the text.
+    expect(await patched.textContent()).not.toContain("The loss of the text");
+    // The chosen cell has a frame, and the best cell has a dot.
+    const dots = page.locator(".heat-best");
+    expect(await dots.count()).toBe(1);
+    const best = /layer \d+, token \d+/u.exec((await page.locator(".best-patch").textContent()) ?? "")?.[0];
+    expect((await dots.textContent())?.toLowerCase()).toContain(`${best}:`);
+    expect(await dots.getAttribute("aria-current")).toBe("false");
+    await dots.click();
+    await patched.getByText("The loss of the text is", { exact: false }).waitFor();
     // At the last position, one activation determines the whole prediction.
     expect(share).toBe(percent(body.clean.probability));
     expect(share).not.toBe(percent(body.corrupted.probability));

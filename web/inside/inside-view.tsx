@@ -17,6 +17,7 @@ import { usePair } from "./patching/pair.ts";
 import { Patching } from "./patching/patching.tsx";
 import { modelOf, setText, showTab, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
+import { textBefore } from "./texts.ts";
 
 const readingWords = (model: string): string =>
   model.startsWith("models/hf:")
@@ -92,6 +93,7 @@ export const InsideView = () => {
   // does not count as another model.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? { ...asked, given: asked.text } : { model, text, given };
+  const before = textBefore(model);
   const example = isLooking ? undefined : (pair?.corrupted ?? null);
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";
   const Shown = shown[tab];
@@ -112,8 +114,8 @@ export const InsideView = () => {
           <ModelAndCheckpoint />
           <TextForm
             label={tab === "patching" ? "First text (clean)" : "Text"}
-            text={text}
-            own={given}
+            text={text || before}
+            own={given || before}
             failure={failure}
             all={all}
             isOfBefore={isOfBefore}

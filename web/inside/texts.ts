@@ -27,6 +27,12 @@ export const without = (text: string, characters: readonly string[]): string =>
 const textsToTry = ["The capital of France is", "The cat sat on the mat because it was tired.", "0123456789"] as const;
 
 /**
+ * Text that the field shows while the page chooses the first text. A run has a sample of its own, so the field stays
+ * empty for a run.
+ */
+export const textBefore = (model: string): string => (/^(?:runs\/|$)/u.test(model) ? "" : textsToTry[0]);
+
+/**
  * Text for a model without a sample: the first example that the model can read completely. If there is no such example,
  * an example without the unknown characters.
  * @param unknownIn returns the characters of a text that the model never saw.

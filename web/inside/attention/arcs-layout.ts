@@ -1,6 +1,6 @@
 /** Places of the tokens on one line, and the arcs above them. The page and saved pictures have the same layout. */
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
-import { percent } from "../../parts/format.ts";
+import { inPercent, percent } from "../../parts/format.ts";
 import { clipped, isOne, spanWords, tokenAt } from "../names.ts";
 import { listWords } from "../ranges.ts";
 
@@ -20,7 +20,7 @@ const tall = 110;
 /** Minimum attention for an arc. Weaker arcs would be too thin to distinguish. */
 export const leastArc = 0.02;
 /** Minimum attention for a number below the token. */
-export const leastNumber = 0.1;
+const leastNumber = 0.1;
 
 export interface ArcPlace {
   readonly name: string;
@@ -39,6 +39,12 @@ export interface Arc {
   readonly path: string;
 }
 
+/** Number below a token. */
+export interface ArcShare {
+  readonly column: number;
+  readonly words: string;
+}
+
 export interface ArcsLayout {
   readonly width: number;
   readonly height: number;
@@ -48,7 +54,12 @@ export interface ArcsLayout {
   readonly numbers: number;
   readonly places: readonly ArcPlace[];
   readonly arcs: readonly Arc[];
+  /** Attention in percent, from `leastNumber` on. The numbers have a percent sign, if all signs fit. */
+  readonly shares: readonly ArcShare[];
 }
+
+/** Width of a number with its percent sign, in pixels. */
+const shareWidth = 34;
 
 /** Names of the columns. */
 export const arcNames = ({ columns, tokens }: Pick<AttentionAnswer, "columns" | "tokens">): readonly string[] =>
@@ -120,7 +131,15 @@ export const arcsLayout = (
     const up = tall - rise * 1.25;
     return { column, value, path: `M${a} ${tall} C${left} ${up} ${right} ${up} ${b} ${tall}` };
   });
-  return { ...layout, arcs };
+  const numbered = values.flatMap((value, column) => (value < leastNumber ? [] : [{ value, column }]));
+  // The middles of the numbers, and the points that half a number must keep away from.
+  const marks = [-shareWidth / 2, ...numbered.map(({ column }) => middleOf(column)), layout.width + shareWidth / 2];
+  const haveSigns = marks.every((mark, n) => n === 0 || mark - (marks[n - 1] ?? 0) >= shareWidth);
+  const shares = numbered.map(({ value, column }) => {
+    const whole = Math.round(value * 100);
+    return { column, words: haveSigns ? inPercent(whole) : String(whole) };
+  });
+  return { ...layout, arcs, shares };
 };
 
 export const arcWidth = (value: number): number => 1 + 7 * value;

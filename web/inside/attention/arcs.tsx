@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
 import { ScrollFrame } from "../cells/scroll-frame.tsx";
-import { arcNames, arcOpacity, arcsLayout, arcWidth, leastNumber } from "./arcs-layout.ts";
+import { arcNames, arcOpacity, arcsLayout, arcWidth } from "./arcs-layout.ts";
 import { strongestOf } from "./opening.ts";
 
 /** Free pixels to the left and to the right of tokens that are scrolled into view. */
@@ -32,7 +32,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   const values = maps[0]?.values[row] ?? [];
   const most = strongestOf(values);
   // The border takes 2 pixels.
-  const { places, arcs, width, height, isTurned, numbers } = arcsLayout(names, values, own, room - 2);
+  const { places, arcs, width, height, isTurned, numbers, shares } = arcsLayout(names, values, own, room - 2);
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
@@ -85,6 +85,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
             const target = rows.findIndex(({ from }) => from === columns[column]?.from);
             const value = values[column];
             const top = place.top + 4;
+            const share = shares.find((one) => one.column === column);
             return (
               <g
                 key={column}
@@ -107,9 +108,9 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
                     {place.name}
                   </text>
                 )}
-                {value !== undefined && value >= leastNumber && (
+                {share !== undefined && (
                   <text class="arc-share" x={place.middle} y={numbers + 4} text-anchor="middle">
-                    {Math.round(value * 100)}
+                    {share.words}
                   </text>
                 )}
               </g>

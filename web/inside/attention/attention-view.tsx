@@ -15,7 +15,7 @@ import type { Viewed } from "../viewed.ts";
 import { Arcs } from "./arcs.tsx";
 import { arcsWords } from "./arcs-layout.ts";
 import { AttentionMap, type Cell } from "./attention-map.tsx";
-import { openingHead, rowOf, strongestOf } from "./opening.ts";
+import { openingHead, openingWords, rowOf, strongestOf } from "./opening.ts";
 import { Overview } from "./overview.tsx";
 
 /** Maximum number of cells per side. More cells would be too small to point at. */
@@ -134,8 +134,14 @@ const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPla
   return { layer: current?.layer ?? layer ?? 0, head: current?.head ?? 0, isKnown: current !== undefined };
 };
 
+interface AboutHeadProps {
+  readonly answer: AttentionAnswer;
+  /** Maps of all heads, if the view chose the head among them. */
+  readonly among: AttentionAnswer | undefined;
+}
+
 /** Says why the view begins with this head, and what its map shows, with the strongest cell of the last row. */
-const AboutHead = ({ answer, isOpening }: { readonly answer: AttentionAnswer; readonly isOpening: boolean }) => {
+const AboutHead = ({ answer, among }: AboutHeadProps) => {
   const { tokens, rows, columns, maps } = answer;
   const values = maps[0]?.values.at(-1) ?? [];
   const column = strongestOf(values);
@@ -143,8 +149,7 @@ const AboutHead = ({ answer, isOpening }: { readonly answer: AttentionAnswer; re
   if (own === undefined || other === undefined) return null;
   return (
     <p class="about num">
-      {isOpening &&
-        "The page begins with this head, because its last token looks far back, at tokens that other tokens look at less. "}
+      {among !== undefined && openingWords(among, maps[0])}
       {`In the last row, ${spanWords(tokens, own)} looks most at ${spanWords(tokens, other)}: ${percent(values[column] ?? 0)} of its attention.`}
     </p>
   );
@@ -208,7 +213,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
               <Legend isCausal={shape.isCausal} />
               {time > 16 && <Range from={from} to={shownEnd} time={time} />}
             </div>
-            <AboutHead answer={answer} isOpening={!address.value.query.has("head")} />
+            <AboutHead answer={answer} among={address.value.query.has("head") ? undefined : overview.value} />
             {isGrouped && (
               <p class="soft about">
                 {`${count(to - from)} tokens do not fit on a screen. Each cell covers ${count(sizeOf(answer.rows[0]))} by ${count(sizeOf(answer.rows[0]))} tokens. For each cell, the attention is summed over its columns and averaged over its rows. If you choose at most ${mostCells} tokens, each token has its own row and column. A map has at most 2,048 tokens.`}
@@ -256,8 +261,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           </p>
           <p class="soft about">
             Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention. Attention
-            below 2&nbsp;% has no arc. Attention of 10&nbsp;% or more is also shown as a number. Choose another token
-            with the arrow keys or a click.
+            below 2&nbsp;% has no arc. Attention of 10&nbsp;% or more is also shown as a number in percent. Choose
+            another token with the arrow keys or a click.
           </p>
           <Arcs
             answer={answer}

@@ -19,6 +19,7 @@ import { TextForm } from "../text-form.tsx";
 import type { Viewed } from "../viewed.ts";
 import { type Found, type PatchTableProps, usePatches } from "./patches.ts";
 import {
+  canChangeLoss,
   changedIn,
   columnPlaces,
   mostRestored,
@@ -51,15 +52,15 @@ const bestWords = (best: Place & { readonly probability: number }, part: PatchPa
 const partOf = (query: URLSearchParams): PatchPart =>
   parts.find(({ value }) => value === query.get("part"))?.value ?? "residual";
 
-const Reading = ({
-  title,
-  reading,
-  answer,
-}: {
+interface ReadingProps {
   readonly title: string;
   readonly reading: PatchReading | undefined;
   readonly answer: number;
-}) => (
+  /** Whether the loss of the text is shown. */
+  readonly hasLoss?: boolean;
+}
+
+const Reading = ({ title, reading, answer, hasLoss = true }: ReadingProps) => (
   <div>
     <Bars
       title={title}
@@ -74,7 +75,7 @@ const Reading = ({
     <p class="soft num about">
       {reading === undefined
         ? "Choose a cell of the map."
-        : `The answer has a probability of ${percent(reading.probability)}${reading.loss === null ? "." : `. The loss of the text is ${loss(reading.loss)} nats per token.`}`}
+        : `The answer has a probability of ${percent(reading.probability)}${reading.loss === null || !hasLoss ? "." : `. The loss of the text is ${loss(reading.loss)} nats per token.`}`}
     </p>
   </div>
 );
@@ -280,6 +281,7 @@ const PatchMap = ({ request, base, seconds }: PatchTableProps & { readonly secon
           {!isOffered && (
             <p class="row best-patch">
               <span class={best === undefined ? "soft" : "num"}>
+                {best !== undefined && <span class="best-dot" aria-hidden="true" />}
                 {best === undefined
                   ? "Try every cell to see where the answer is restored most."
                   : `${capital(bestWords(best, part))} (${count(found.size)} cells tried).`}
@@ -299,6 +301,7 @@ const PatchMap = ({ request, base, seconds }: PatchTableProps & { readonly secon
                 title={shown === undefined ? "Patched" : `Patched at ${placeName(shown)}`}
                 reading={shown === undefined ? undefined : found.get(placeKey(shown))}
                 answer={base.answer.id}
+                hasLoss={shown !== undefined && canChangeLoss(shown, base)}
               />
             )}
           </div>

@@ -42,6 +42,15 @@ export const restoredBy = (probability: number, { clean, corrupted }: Base): num
   return way === 0 ? 0 : (probability - corrupted.probability) / way;
 };
 
+/**
+ * Whether a patch can change the loss of the text. The loss has no prediction after the last token, and with the causal
+ * mask, earlier tokens do not see the last one.
+ */
+export const canChangeLoss = (
+  { position }: Place,
+  { shape, tokens }: { readonly shape: Pick<InsideShape, "isCausal">; readonly tokens: PatchAnswer["tokens"] },
+): boolean => !shape.isCausal || position < tokens.clean.length - 1;
+
 /** Positions at which the two texts differ. */
 export const changedIn = ({ clean, corrupted }: PatchAnswer["tokens"]): readonly number[] =>
   clean.flatMap(({ id }, n) => (id === corrupted[n]?.id ? [] : [n]));

@@ -1,6 +1,6 @@
 /** Pictures of attention: the map of one head, and the arcs of one token. */
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
-import { arcNames, arcOpacity, arcsLayout, arcsWords, arcWidth, leastNumber } from "../attention/arcs-layout.ts";
+import { arcNames, arcOpacity, arcsLayout, arcsWords, arcWidth } from "../attention/arcs-layout.ts";
 import { strengthOf } from "../attention/strength.ts";
 import { clipped, isOne, spanName, tokenAt } from "../names.ts";
 import { type Block, box, label, light, pictureOf, rounded, stacked, widthOf } from "./frame.ts";
@@ -118,7 +118,12 @@ export const arcsPicture = ({ answer, row, model, text }: ArcsPicture): string =
   const { columns, rows, maps } = answer;
   const values = maps[0]?.values[row] ?? [];
   const own = columns.findIndex(({ from }) => from === rows[row]?.from);
-  const { places, arcs, width, height, isTurned, numbers } = arcsLayout(arcNames(answer), values, own, arcsWidth);
+  const { places, arcs, width, height, isTurned, numbers, shares } = arcsLayout(
+    arcNames(answer),
+    values,
+    own,
+    arcsWidth,
+  );
   const parts = arcs.map(
     ({ value, path }) =>
       `<path d="${path}" fill="none" stroke="${light.accent}" stroke-width="${rounded(arcWidth(value))}" stroke-opacity="${rounded(arcOpacity(value))}" stroke-linecap="round"/>`,
@@ -133,9 +138,10 @@ export const arcsPicture = ({ answer, row, model, text }: ArcsPicture): string =
         ? label(place.middle, place.top + 4, place.name, { size: 12, font: "mono", color, anchor: "end", turned: true })
         : label(place.middle, place.top + 9, place.name, { size: 13, font: "mono", color, anchor: "middle" }),
     );
-    if (value !== undefined && value >= leastNumber)
+    const share = shares.find((one) => one.column === column);
+    if (share !== undefined)
       parts.push(
-        label(place.middle, numbers, String(Math.round(value * 100)), {
+        label(place.middle, numbers, share.words, {
           size: 11,
           color: light.soft,
           anchor: "middle",
