@@ -224,6 +224,37 @@ FT_INLINE float maxLanes(F32 value) {
   return value[0];
 }
 
+template <int Distance>
+FT_INLINE I32 swapLanes(I32 value) {
+  return (I32)swapLanes<Distance>((F32)value);
+}
+
+FT_INLINE I32 max(I32 a, I32 b) { return a > b ? a : b; }
+
+FT_INLINE int32_t sumLanes(I32 value) {
+#if FT_VECTOR_BYTES >= 64
+  value += swapLanes<8>(value);
+#endif
+#if FT_VECTOR_BYTES >= 32
+  value += swapLanes<4>(value);
+#endif
+  value += swapLanes<2>(value);
+  value += swapLanes<1>(value);
+  return value[0];
+}
+
+FT_INLINE int32_t maxLanes(I32 value) {
+#if FT_VECTOR_BYTES >= 64
+  value = max(value, swapLanes<8>(value));
+#endif
+#if FT_VECTOR_BYTES >= 32
+  value = max(value, swapLanes<4>(value));
+#endif
+  value = max(value, swapLanes<2>(value));
+  value = max(value, swapLanes<1>(value));
+  return value[0];
+}
+
 // One step of a transposition: swaps the off-diagonal blocks of Size × Size lanes of rows `a` and `b`.
 template <int Size>
 FT_INLINE void swapBlocks(F32& a, F32& b) {

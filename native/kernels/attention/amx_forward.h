@@ -1,5 +1,7 @@
 // Attention in bfloat16 by tiles (gemm/amx/tiles.h). A strip of kStripLines queries is combined with all strips of keys
-// that one of its queries sees. Keys and values are packed once per head. Only the scores of one strip are stored.
+// that one of its queries sees. If the sequence has few queries, as in generation, then a strip has the queries of
+// several heads that share their keys and values. Keys and values are packed once for all heads that share them. Only
+// the scores of one strip are stored.
 // A weight is 2^(scale · score). The maximum of a query's scores is not subtracted first: bfloat16 has the exponent
 // range of float32, so no precision is lost. If a query's total is near the limits of this range, its weights are
 // computed again, relative to the maximum.
@@ -16,68 +18,27 @@
 #include "../../generated/kernels.h"
 #include "../../math.h"
 #include "../../parallel.h"
+#include "amx_forward_scratch.h"
 #include "amx_parts.h"
+#include "few_queries.h"
 #include "masks.h"
 #include "parts.h"
 
 namespace foretoken::FT_ISA {
 
-struct TileForwardScratch {
-  float* keys;     // right operand of queries: strips of keys
-  float* values;   // right operand of weights: strips of headDim
-  float* queries;  // a strip
-  float* weights;  // a strip
-  float* masked;   // a strip of `values`, with zeros for values that a query does not see
-  float* scores;   // [2][kStripLines][kStripLines]: the scores of this strip of keys, and of the next strip, which tiles compute in the meantime
-  float* sums;     // [kStripLines][kLanes]: sums of weights
-  float* rounded;  // [kStripLines][kLanes]: sums of weights rounded to bfloat16
-  uint32_t* kept;  // [words of keys, in whole mask blocks][kGroup]: the dropout mask of a strip of queries, beginning at its first key
-  float* out;      // [kStripLines][headDim in strips]
-  int64_t floats;  // total size of all arrays
-
-  TileForwardScratch(const Attention& a, const AttentionExtent& extent, void* memory) {
-    const int64_t strips = stripsOf(a.headDim);
-    const int64_t keyUnits = stripsOf(packedKeys(a, extent)) * kStepUnits;
-    Scratch scratch{static_cast<float*>(memory)};
-    keys = scratch.take(strips * keyUnits);
-    values = scratch.take(strips * keyUnits);
-    queries = scratch.take(strips * kStepUnits);
-    weights = scratch.take(keyUnits);
-    masked = scratch.take(keyUnits);
-    scores = scratch.take(2 * kBlockUnits);
-    sums = scratch.take(kStripLines * kLanes);
-    rounded = scratch.take(kStripLines * kLanes);
-    out = scratch.take(strips * kStripLines * kStripLines);
-    kept = reinterpret_cast<uint32_t*>(scratch.take(roundUp(extent.keys, kDropoutBlock) / kWordKeys * kGroup));
-    floats = scratch.used;
-  }
-
- private:
-  // Maximum number of keys that all queries of a head together see, counted from the beginning of a strip.
-  static int64_t packedKeys(const Attention& a, const AttentionExtent& extent) {
-    return min(extent.keys, extent.queries + a.window + kStripLines);
-  }
-};
-
-// The packed keys and values of a head: positions [first, end). `first` is the beginning of a strip.
-struct PackedKeys {
-  int64_t first = 0, end = 0;
-  bool finite = true;  // all values are finite, or every query sees all values
-};
-
-// One head of a sequence.
+// One head of a sequence; or, if the sequence has few queries, the first of `heads` heads that are computed together.
 struct TileForwardHead {
   const Attention& a;
   const TileForwardScratch& s;
   const Narrow *q, *k, *v;
   Narrow* out;
   float* logSumExp;
-  int64_t number;
-  DropoutMask<uint32_t> dropoutMask;
+  int64_t number, heads;
+  uint32_t* kept;
 
   TileForwardHead(const AttentionForwardArgs& args, const Attention& attention, const TileForwardScratch& scratch,
-                  int64_t head)
-      : a(attention), s(scratch), number(head), dropoutMask(a, args.kept.orNull(), head) {
+                  int64_t head, int64_t together = 1)
+      : a(attention), s(scratch), number(head), heads(together), kept(args.kept.orNull()) {
     q = args.q.as<Narrow>() + a.queryOf(head);
     k = args.k.as<Narrow>() + a.keyOf(head);
     v = args.v.as<Narrow>() + a.keyOf(head);
@@ -96,14 +57,14 @@ struct TileForwardHead {
     return {firstKey, keyEnd, seesAll || allFinite(v, firstKey, keyEnd)};
   }
 
-  // Computes queries [begin, begin + rows) of the call, at most kStripLines.
-  void attend(int64_t begin, int64_t rows, const PackedKeys& packed, ArraysOfNextHead<4>& next) const {
-    const int64_t dSteps = stripsOf(a.headDim);
+  // Computes queries [begin, end) of each head, at most kStripLines for all heads together.
+  void attend(int64_t begin, int64_t end, const PackedKeys& packed, ArraysOfNextHead<4>& next) const {
+    const int64_t dSteps = stripsOf(a.headDim), rows = heads * (end - begin);
     const int64_t firstStep = a.firstSeen(a.start + begin) / kStripLines;
     const int64_t packedStep = packed.first / kStripLines, skipped = firstStep - packedStep;
-    const int64_t keySteps = stripsOf(a.keysSeen(a.start + begin + rows));
-    Queries queries{begin, rows, firstStep, keySteps, packedStep, {}};
-    if (a.few()) packRowsOf(a, q, a.queryStride, rows, s.queries);
+    const int64_t keySteps = stripsOf(a.keysSeen(a.start + end));
+    Queries queries{begin, end, rows, firstStep, keySteps, packedStep, {}};
+    if (a.few()) packFew(queries);
     else queries.left = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
     if (a.drops) draw(queries);
     alignas(64) float references[kStripLines] = {};
@@ -125,15 +86,20 @@ struct TileForwardHead {
       store(references + i, fma(load(references + i), splat(kLn2), log(load(totals.exact + i))));
       store(totals.rounded + i, splat(a.keptScale) / load(totals.rounded + i));
     }
-    std::memcpy(logSumExp + begin, references, sizeof(float) * static_cast<size_t>(rows));
+    const int64_t count = end - begin;
+    for (int64_t head = 0; head < heads; head++)
+      std::memcpy(logSumExp + a.statOf(number + head) - a.statOf(number) + begin, references + head * count,
+                  sizeof(float) * static_cast<size_t>(count));
     for (int64_t row = 0; row < rows; row++)
-      storeScaled(s.out + row * outStride, a.headDim, totals.rounded[row], out + (begin + row) * a.outStride());
+      storeScaled(s.out + row * outStride, a.headDim, totals.rounded[row],
+                  out + headOf(queries, row) * a.headDim + queryOf(queries, row) * a.outStride());
   }
 
  private:
-  // A strip of queries.
+  // A strip of queries: queries [begin, end) of the first head, then the same queries of the next head.
   struct Queries {
-    int64_t begin, rows;
+    int64_t begin, end;
+    int64_t rows;                 // of all heads
     int64_t firstStep, keySteps;  // strips of keys that some query sees: [firstStep, keySteps)
     int64_t packedStep;           // first packed strip
     StripOfA left;                // not used with few queries
@@ -144,6 +110,23 @@ struct TileForwardHead {
   struct Totals {
     alignas(64) float exact[kStripLines], rounded[kStripLines];
   };
+
+  // The query in a row of a strip, and its head.
+  int64_t queryOf(const Queries& queries, int64_t row) const {
+    return queries.begin + (heads == 1 ? row : row % (queries.end - queries.begin));
+  }
+  int64_t headOf(const Queries& queries, int64_t row) const {
+    return heads == 1 ? 0 : row / (queries.end - queries.begin);
+  }
+
+  // Packs the queries of all heads as the right operand.
+  void packFew(const Queries& queries) const {
+    Narrow* const to = reinterpret_cast<Narrow*>(s.gathered);
+    for (int64_t row = 0; row < queries.rows; row++)
+      std::memcpy(to + row * a.headDim, q + headOf(queries, row) * a.headDim + queryOf(queries, row) * a.queryStride,
+                  sizeof(Narrow) * static_cast<size_t>(a.headDim));
+    packRowsOf(a, to, a.headDim, queries.rows, s.queries);
+  }
 
   float* scoresOf(int64_t step) const { return s.scores + step % 2 * kBlockUnits; }
   // Number of keys that a query sees from strip `step` on. If it is 0 or less, the query sees no keys. If it is at
@@ -161,7 +144,7 @@ struct TileForwardHead {
   template <int kIndex>
   __attribute__((always_inline)) void scoreTile(const Queries& queries, int64_t step) const {
     if (a.few()) {
-      if (kIndex == 0) scoreFew(queries.rows, step);
+      if (kIndex == 0) scoreFew(queries, step);
       return;
     }
     const int64_t dSteps = stripsOf(a.headDim);
@@ -190,12 +173,13 @@ struct TileForwardHead {
     tile(std::integral_constant<int, 3>{});
   }
 
-  // Computes scores when the whole call has few queries. Keys are the left operand, unpacked if possible. (The factors
-  // of a product may be swapped.)
-  __attribute__((noinline)) void scoreFew(int64_t rows, int64_t step) const {
+  // Computes scores when the sequence has few queries. Keys are the left operand, unpacked if possible. (The factors of
+  // a product may be swapped.)
+  __attribute__((noinline)) void scoreFew(const Queries& queries, int64_t step) const {
     alignas(64) float sums[kStripLines * kStripLines];
     const I32 across = (I32)laneIndex() * kStripLines;
-    const int64_t key = step * kStripLines, count = min(a.keysSeen(a.start + rows) - key, kStripLines);
+    const int64_t rows = queries.rows;
+    const int64_t key = step * kStripLines, count = min(a.keysSeen(a.start + queries.end) - key, kStripLines);
     const StripOfA lines = stripOfRows(a, k + a.keyAt(key), a.keyStride, count, s.keys);
     multiplyPackedStrips(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
     for (int64_t row = 0; row < rows; row++)
@@ -221,7 +205,7 @@ struct TileForwardHead {
   // totals of the weights.
   void weigh(const Queries& queries, const float* references, Totals& totals, ArraysOfNextHead<4>& next) const {
     score(queries, queries.firstStep);
-    const int64_t last = queries.begin + queries.rows - 1;
+    const int64_t last = queries.end - 1;
     for (int64_t step = queries.firstStep; step < queries.keySteps; step++) {
       const auto weighed = [&](auto whole, auto drops) { weighStep<whole, drops>(queries, step, references, next); };
       const auto any = [&](auto whole) { a.drops ? weighed(whole, std::true_type{}) : weighed(whole, std::false_type{}); };
@@ -252,7 +236,7 @@ struct TileForwardHead {
       }
       next.prefetch();
       for (int64_t row = index * kRows; row < min((index + 1) * kRows, queries.rows); row++) {
-        const uint32_t sees = kWhole ? ~0u : seenBits(step, queries.begin + row);
+        const uint32_t sees = kWhole ? ~0u : seenBits(step, queryOf(queries, row));
         F32 weights[2] = {};
         FT_UNROLL
         for (int i = 0; i < 2; i++) {
@@ -294,7 +278,7 @@ struct TileForwardHead {
     for (int64_t step = queries.firstStep; step < queries.keySteps; step++) {
       score(queries, step);
       for (int64_t row = 0; row < queries.rows; row++) {
-        const uint32_t bits = seenBits(step, queries.begin + row);
+        const uint32_t bits = seenBits(step, queryOf(queries, row));
         F32 highest = load(s.sums + row * kLanes);
         for (int64_t lane = 0; lane < kStripLines; lane += kLanes) {
           const F32 exponent = load(scoresOf(step) + row * kStripLines + lane) * splat(a.exponentScale);
@@ -316,21 +300,26 @@ struct TileForwardHead {
 
   // Draws the dropout mask of a strip of queries.
   __attribute__((noinline)) void draw(const Queries& queries) const {
-    const int64_t begin = queries.begin, rows = queries.rows;
+    const int64_t begin = queries.begin, rows = queries.rows, count = queries.end - begin;
     static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
     const DropoutKey dropoutKey = a.dropoutKey;  // a local copy: the compiler then knows that no store changes it
-    const int64_t first = maskStep(queries) * kStripLines, all = a.keysSeen(a.start + begin + rows);
-    if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, first, all - first);
+    const int64_t first = maskStep(queries) * kStripLines, all = a.keysSeen(a.start + queries.end);
+    const auto forStored = [&](auto body) {
+      for (int64_t head = 0; kept != nullptr && head < heads; head++) body(DropoutMask<uint32_t>(a, kept, number + head), head);
+    };
+    forStored([&](const auto& mask, int64_t) { mask.prefetch(begin, count, first, all - first); });
     for (int64_t row = 0; row < rows; row++) {
-      const int64_t seen = a.keysSeen(a.start + begin + row + 1);
+      const int64_t query = queryOf(queries, row), seen = a.keysSeen(a.start + query + 1);
       for (int64_t key = first; key < seen; key += kDropoutBlock) {
-        const uint64_t bits = keptBits(dropoutKey, a.maskRow(number, begin + row), key);
+        const uint64_t bits = keptBits(dropoutKey, a.maskRow(number + headOf(queries, row), query), key);
         uint32_t* const to = s.kept + (key - first) / kWordKeys * kGroup + row;
         to[0] = static_cast<uint32_t>(bits);
         to[kGroup] = static_cast<uint32_t>(bits >> kWordKeys);
       }
     }
-    if (dropoutMask.words != nullptr) dropoutMask.putSeen(a, s.kept, begin, rows, first, 0, all - first);
+    forStored([&](const auto& mask, int64_t head) {
+      mask.putSeen(a, s.kept + head * count, begin, count, first, 0, all - first);
+    });
   }
 
   // Computes the output query by query, if some value is infinite or NaN. A value that a query does not see must not
@@ -347,7 +336,7 @@ struct TileForwardHead {
       }
     };
     for (int64_t row = 0; row < queries.rows; row++) {
-      const int64_t position = a.start + queries.begin + row;
+      const int64_t position = a.start + queryOf(queries, row);
       const int64_t seen = a.keysSeen(position + 1) - origin;
       const int64_t steps = stripsOf(seen);
       std::memcpy(s.masked, values, sizeof(float) * static_cast<size_t>(steps * kStepUnits));
@@ -360,15 +349,27 @@ struct TileForwardHead {
   }
 };
 
+// Computes all heads of a sequence with few queries that share their keys and values. `first`: the first of these heads.
+static void attendFewByTiles(const AttentionForwardArgs& args, const Attention& a, const TileForwardScratch& scratch, int64_t first) {
+  const int64_t together = kStripLines / a.queries;
+  PackedKeys packed;
+  for (int64_t head = 0; head < a.group; head += together) {
+    const TileForwardHead heads(args, a, scratch, first + head, min(a.group - head, together));
+    if (head == 0) packed = heads.pack(0, a.queries);
+    ArraysOfNextHead<4> none = {};
+    heads.attend(0, a.queries, packed, none);
+  }
+}
+
 static void attendForwardByTiles(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   const AttentionExtent extent = call.extent();
   if (!pool.reserveScratch(TileForwardScratch(call, extent, nullptr).floats * int64_t{sizeof(float)})) return;
   // Each thread computes whole heads. If there are fewer heads than threads, each thread computes strips of queries of
-  // a head.
+  // a head. Heads of few queries are computed together with the first head that shares their keys and values.
   const int64_t heads = call.batch * call.heads;
-  const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
+  const int64_t parts = heads >= pool.threads() || !extent.many ? 1 : stripsOf(extent.queries);
   const int64_t work = call.headDim * extent.queries * min(extent.keys, call.window) / max(parts, 1);
-  const int64_t grain = kThreadWork / max(work, 1) + 1;
+  const int64_t grain = extent.many ? kThreadWork / max(work, 1) + 1 : (kFewWork / max(2 * work * call.group, 1) + 1) * call.group;
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
@@ -376,13 +377,18 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
     PackedKeys packed;
     Attention a = call.sequence(begin / parts / call.heads), after = a;
     for (int64_t item = begin; item < end; item++) {
-      const int64_t index = item / parts;
+      const int64_t index = item / parts, number = index % call.heads;
       if (index / call.heads != a.number) a = call.sequence(index / call.heads);
-      const TileForwardHead head(args, a, scratch, index % call.heads);
+      if (a.few()) {
+        if (a.queries > 0 && item % parts == 0 && a.isFirstOfGroup(number)) attendFewByTiles(args, a, scratch, number);
+        attended = false;
+        continue;
+      }
+      const TileForwardHead head(args, a, scratch, number);
       const int64_t strips = stripsOf(a.queries);
       const int64_t first = parts == 1 ? 0 : item % parts;
       const int64_t last = parts == 1 ? strips : min(first + 1, strips);
-      const bool shared = attended && parts == 1 && !a.isFirstOfGroup(head.number);
+      const bool shared = attended && parts == 1 && !a.isFirstOfGroup(number);
       attended = first < last;
       if (!attended) continue;
       if (!shared) packed = head.pack(first * kStripLines, min(last * kStripLines, a.queries));
@@ -398,7 +404,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;
-        head.attend(query, min(a.queries - query, kStripLines), packed, next);
+        head.attend(query, min(query + kStripLines, a.queries), packed, next);
       }
     }
   });

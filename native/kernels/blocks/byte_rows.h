@@ -9,6 +9,8 @@
 
 namespace foretoken::FT_ISA {
 
+constexpr int32_t kInfinityBits = 0x7F800000;
+
 struct ByteRows {
   float* scales;      // [m][blocks]: a value is its byte times this scale
   float* scaledSums;  // [m][blocks]: the sum of a block's values
@@ -46,18 +48,20 @@ struct ByteRows {
     // After adding this number, the lowest bits have the nearest integer; ties go to even.
     const F32 magic = splat(12582912.0f);
     for (int64_t block = 0; block < blocks; block++) {
-      F32 from[kVectors], largest = {}, poison = {};
+      F32 from[kVectors];
+      I32 largest = {};  // magnitudes as bits, which have the order of the numbers; then infinity, then NaN
       FT_UNROLL
       for (int v = 0; v < kVectors; v++) {
         from[v] = load(x + block * kBlockValues + v * kLanes);
-        largest = max(largest, max(from[v], -from[v]));
-        poison = poison + from[v] * splat(0.0f);
+        largest = max(largest, floatToBits(from[v]) & 0x7FFFFFFF);
       }
-      const float most = maxLanes(largest);
+      const int32_t bits = maxLanes(largest);
+      float most;
+      std::memcpy(&most, &bits, sizeof most);
       const float inverse = most > 0 ? 127.0f / most : 0.0f;
       // The inverse of a subnormal number would be infinite, so the block becomes 0.
       const F32 factor = splat(inverse <= 0x1p126f ? inverse : 0.0f);
-      const float scale = most / 127.0f + sumLanes(poison);
+      const float scale = bits < kInfinityBits ? most / 127.0f : __builtin_nanf("");
       int8_t* const out = values + row * k + block * kBlockValues;
       I32 all[2] = {};
       FT_UNROLL
@@ -68,9 +72,7 @@ struct ByteRows {
         all[2 * v / kVectors] += signedBytes(out + v * kLanes);
       }
       const int64_t at = row * blocks + block;
-      int32_t both[2] = {};
-      for (int half = 0; half < 2; half++)
-        for (int lane = 0; lane < kLanes; lane++) both[half] += all[half][lane];
+      const int32_t both[2] = {sumLanes(all[0]), sumLanes(all[1])};
       std::memcpy(halves + 2 * at, both, sizeof both);
       sums[at] = both[0] + both[1];
       scales[at] = scale;

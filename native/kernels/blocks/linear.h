@@ -80,14 +80,20 @@ static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, in
 }
 
 // Multiplies row `row` of x by kPanels consecutive panels at the same time: sums[kPanels][kPanelRows]. This product waits
-// for memory. The CPU's own prefetcher then reads ahead in every panel, which is faster than prefetch instructions.
+// for memory. With each block, prefetches the block that is `ahead` bytes later in memory. (Measured on a Xeon with two
+// threads and matrices of 0.2 to 1.1 MB: 14 GB/s without this prefetch, 20 GB/s with it. The memory rate is 28 GB/s.)
 template <class Form, int kPanels>
-static void multiplyPanels(const ByteRows& x, const uint8_t* at, int64_t panelBytes, int64_t row, float* sums) {
+static void multiplyPanels(const ByteRows& x, const uint8_t* at, int64_t panelBytes, int64_t row, int64_t ahead, float* sums) {
+  constexpr int64_t kBytes = Form::kValueBytes + Form::kScaleBytes, kCacheLine = 64;
   F32 totals[kPanels][1][kPanelVectors] = {};
   for (int64_t block = 0; block < x.blocks; block++) {
     FT_UNROLL
-    for (int panel = 0; panel < kPanels; panel++)
-      multiplyBlock<Form, 1>(x, BlockPanel<Form>(at + panel * panelBytes, x.k), row, block, totals[panel]);
+    for (int panel = 0; panel < kPanels; panel++) {
+      const uint8_t* const from = at + panel * panelBytes;
+      FT_UNROLL
+      for (int64_t line = 0; line < kBytes; line += kCacheLine) __builtin_prefetch(from + ahead + block * kBytes + line, 0, 1);
+      multiplyBlock<Form, 1>(x, BlockPanel<Form>(from, x.k), row, block, totals[panel]);
+    }
   }
   FT_UNROLL
   for (int panel = 0; panel < kPanels; panel++) storeTotals(totals[panel], sums + panel * kPanelRows);
@@ -121,7 +127,7 @@ struct BlocksResult {
 // Number of rows of x that are multiplied by a panel each time it is read: the maximum for which registers are enough.
 constexpr int kRowsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
 // Number of panels that a single row is multiplied by at the same time. It is 1 if instructions limit the product.
-constexpr int kPanelsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 4 : 1;
+constexpr int kPanelsTogether = kLanes >= 8 ? 4 : 1;
 // Multiply-adds for which one more thread is worth waking.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
@@ -169,10 +175,16 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
         alignas(64) float sums[max(kRowsTogether, kPanelsTogether) * kPanelRows];
         int64_t panel = begin;
         if (m == 1 && kPanelsTogether > 1) {
-          for (; panel + kPanelsTogether <= end; panel += kPanelsTogether) {
-            multiplyPanels<Form, kPanelsTogether>(x, w + panel * panelBytes, panelBytes, 0, sums);
-            for (int i = 0; i < kPanelsTogether; i++) take(sums + i * kPanelRows, panel + i, 0, 1);
-          }
+          const auto together = [&]<int kPanels>() {
+            for (; panel + kPanels <= end; panel += kPanels) {
+              const int64_t ahead = panel + kPanelsTogether < end ? kPanelsTogether * panelBytes : 0;
+              multiplyPanels<Form, kPanels>(x, w + panel * panelBytes, panelBytes, 0, ahead, sums);
+              for (int i = 0; i < kPanels; i++) take(sums + i * kPanelRows, panel + i, 0, 1);
+            }
+          };
+          if constexpr (kPanelsTogether > 2) together.template operator()<4>();
+          if constexpr (kPanelsTogether > 1) together.template operator()<2>();
+          together.template operator()<1>();
         }
         for (; panel < end; panel++) {
           const uint8_t* const at = w + panel * panelBytes;
