@@ -137,7 +137,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
 #if defined(FT_TILES)
   // For fewer rows, tiles are not faster.
   const bool tiles = m > kRowsTogether;
-  if (tiles && !pool.reserveScratch(BlockTileScratch::bytes(k))) return;
+  if (tiles && !pool.reserveScratch(BlockTileScratch::panelsOf(k) * BlockTileScratch::bytes(k))) return;
 #endif
   void* const memory = pool.sharedScratch(ByteRows::bytes(m, k));
   if (memory == nullptr) return;
@@ -161,14 +161,12 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
         const auto take = [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { result.take(sums, panel, row, rows); };
 #if defined(FT_TILES)
         if (tiles) {
-          const BlockTileScratch scratch(pool.scratch(thread), k);
           [[maybe_unused]] const BlockTileScope<Form::kIsHalved> scope;
-          for (int64_t panel = begin; panel < end; panel++) {
-            const BlockPanel<Form> weights(w + panel * panelBytes, k);
-            multiplyPanelByTiles(x, weights, scratch, m, [&](const float* sums, int64_t row, int64_t rows) {
-              take(sums, panel, row, rows);
-            });
-          }
+          const int64_t together = BlockTileScratch::panelsOf(k);
+          for (int64_t first = begin; first < end; first += together)
+            multiplyPanelsByTiles<Form>(
+                x, w + first * panelBytes, min(end - first, together), static_cast<char*>(pool.scratch(thread)), m,
+                [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { take(sums, first + panel, row, rows); });
           return;
         }
 #endif

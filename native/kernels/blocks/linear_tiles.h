@@ -1,5 +1,5 @@
-// The product of linear.h by tiles, for 16 rows of x at a time. A panel's values are unpacked to signed bytes, once for
-// all rows. The sums of blocks are the same integers as in linear.h, and are added in the same order.
+// The product of linear.h by tiles, for 16 rows of x at a time. The values of a few panels are unpacked to signed bytes,
+// once for all rows. The sums of blocks are the same integers as in linear.h, and are added in the same order.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,11 @@
 
 namespace foretoken::FT_ISA {
 
+// Number of panels that are unpacked at a time. Results of neighbouring panels are neighbours in memory, so they are
+// written together. The unpacked panels must fit into a part of the L2 cache.
+constexpr int64_t kUnpackedPanels = 8;
+constexpr int64_t kUnpackedBytes = int64_t{1} << 19;
+
 // A panel in the layout that tiles read.
 struct BlockTileScratch {
   uint8_t* lines;     // [blocks][8 groups][64]
@@ -19,6 +24,7 @@ struct BlockTileScratch {
   float* totals;      // [16][16]
 
   static int64_t bytes(int64_t k) { return k / kBlockValues * (kGroups4 * kLineBytes + 3 * 64) + 3 * 1024; }
+  static int64_t panelsOf(int64_t k) { return min(max(kUnpackedBytes / bytes(k), 1), kUnpackedPanels); }
 
   BlockTileScratch(void* memory, int64_t k) {
     const int64_t blocks = k / kBlockValues;
@@ -102,65 +108,78 @@ static void unpackPanel(const BlockPanel<Form>& weights, int64_t blocks, const B
   }
 }
 
-// Multiplies all rows of x by a panel. take(sums, row, rows) gets sums[rows][16] of rows [row, row + rows).
-template <class Form, typename Take>
-static void multiplyPanelByTiles(const ByteRows& x, const BlockPanel<Form>& weights, const BlockTileScratch& s, int64_t m, Take take) {
-  unpackPanel(weights, x.blocks, s);
-  for (int64_t row = 0; row < m; row += kTileSide) {
-    const auto multiply = [&]<int kTile>(int64_t block) __attribute__((always_inline)) {
-      const int8_t* const values = x.values + row * x.k + block * kBlockValues;
-      const uint8_t* const lines = s.lines + block * kGroups4 * kLineBytes;
-      if constexpr (Form::kIsHalved) {
-        multiplyBytesByTile<4, 0>(values, x.k, lines, s.sums);
-        multiplyBytesByTile<4, 1>(values + 16, x.k, lines + 4 * kLineBytes, s.sums + 256);
-      } else {
-        multiplyBytesByTile<8, kTile>(values, x.k, lines, s.sums + 256 * kTile);
-      }
-    };
-    F32 totals[kTileSide] = {};
-    const auto add = [&]<int kTile>(int64_t block) __attribute__((always_inline)) {
-      const int64_t first = row * x.blocks + block;
-      BlockScaling<Form> scaling;
-      scaling.scale = load(s.scales + block * kPanelRows);
-      if constexpr (Form::kHasMinimum) scaling.minimum = load(s.minima + block * kPanelRows);
-      if constexpr (Form::kIsHalved) {
-        scaling.halves[0] = (I32)load(s.minima + 2 * block * kPanelRows);
-        scaling.halves[1] = (I32)load(s.minima + (2 * block + 1) * kPanelRows);
-      }
-      FT_UNROLL
-      for (int r = 0; r < kTileSide; r++) {
-        const int64_t at = first + r * x.blocks;
-        I32 sum;
-        std::memcpy(&sum, s.sums + (Form::kIsHalved ? 0 : 256 * kTile) + r * kTileSide, sizeof sum);
-        if constexpr (Form::kIsHalved) {
-          I32 second;
-          std::memcpy(&second, s.sums + 256 + r * kTileSide, sizeof second);
-          sum = scaling.halves[0] * sum + scaling.halves[1] * second;
-        }
-        totals[r] = addBlock<Form>(sum, scaling, x.scales[at], x.scaledSums[at], totals[r]);
-      }
-    };
+// totals[16][16] = rows [row, row + 16) of x times an unpacked panel.
+template <class Form>
+FT_INLINE void multiplyTile(const ByteRows& x, const BlockTileScratch& s, int64_t row) {
+  const auto multiply = [&]<int kTile>(int64_t block) __attribute__((always_inline)) {
+    const int8_t* const values = x.values + row * x.k + block * kBlockValues;
+    const uint8_t* const lines = s.lines + block * kGroups4 * kLineBytes;
     if constexpr (Form::kIsHalved) {
-      for (int64_t block = 0; block < x.blocks; block++) {
-        multiply.template operator()<0>(block);
-        add.template operator()<0>(block);
-      }
+      multiplyBytesByTile<4, 0>(values, x.k, lines, s.sums);
+      multiplyBytesByTile<4, 1>(values + 16, x.k, lines + 4 * kLineBytes, s.sums + 256);
     } else {
-      // Tiles compute the next block while the sums of this block are added.
-      multiply.template operator()<0>(0);
-      int64_t block = 0;
-      for (; block + 2 <= x.blocks; block += 2) {
-        multiply.template operator()<1>(block + 1);
-        add.template operator()<0>(block);
-        if (block + 2 < x.blocks) multiply.template operator()<0>(block + 2);
-        add.template operator()<1>(block + 1);
-      }
-      if (block < x.blocks) add.template operator()<0>(block);
+      multiplyBytesByTile<8, kTile>(values, x.k, lines, s.sums + 256 * kTile);
+    }
+  };
+  F32 totals[kTileSide] = {};
+  const auto add = [&]<int kTile>(int64_t block) __attribute__((always_inline)) {
+    const int64_t first = row * x.blocks + block;
+    BlockScaling<Form> scaling;
+    scaling.scale = load(s.scales + block * kPanelRows);
+    if constexpr (Form::kHasMinimum) scaling.minimum = load(s.minima + block * kPanelRows);
+    if constexpr (Form::kIsHalved) {
+      scaling.halves[0] = (I32)load(s.minima + 2 * block * kPanelRows);
+      scaling.halves[1] = (I32)load(s.minima + (2 * block + 1) * kPanelRows);
     }
     FT_UNROLL
-    for (int r = 0; r < kTileSide; r++) store(s.totals + r * kPanelRows, totals[r]);
-    take(s.totals, row, min(m - row, int64_t{kTileSide}));
+    for (int r = 0; r < kTileSide; r++) {
+      const int64_t at = first + r * x.blocks;
+      I32 sum;
+      std::memcpy(&sum, s.sums + (Form::kIsHalved ? 0 : 256 * kTile) + r * kTileSide, sizeof sum);
+      if constexpr (Form::kIsHalved) {
+        I32 second;
+        std::memcpy(&second, s.sums + 256 + r * kTileSide, sizeof second);
+        sum = scaling.halves[0] * sum + scaling.halves[1] * second;
+      }
+      totals[r] = addBlock<Form>(sum, scaling, x.scales[at], x.scaledSums[at], totals[r]);
+    }
+  };
+  if constexpr (Form::kIsHalved) {
+    for (int64_t block = 0; block < x.blocks; block++) {
+      multiply.template operator()<0>(block);
+      add.template operator()<0>(block);
+    }
+  } else {
+    // Tiles compute the next block while the sums of this block are added.
+    multiply.template operator()<0>(0);
+    int64_t block = 0;
+    for (; block + 2 <= x.blocks; block += 2) {
+      multiply.template operator()<1>(block + 1);
+      add.template operator()<0>(block);
+      if (block + 2 < x.blocks) multiply.template operator()<0>(block + 2);
+      add.template operator()<1>(block + 1);
+    }
+    if (block < x.blocks) add.template operator()<0>(block);
   }
+  FT_UNROLL
+  for (int r = 0; r < kTileSide; r++) store(s.totals + r * kPanelRows, totals[r]);
+}
+
+// Multiplies all rows of x by `panels` neighbouring panels, at most panelsOf(k). take(sums, panel, row, rows) gets
+// sums[rows][16] of rows [row, row + rows) and one of these panels.
+template <class Form, typename Take>
+static void multiplyPanelsByTiles(const ByteRows& x, const uint8_t* at, int64_t panels, char* memory, int64_t m, Take take) {
+  const auto scratchOf = [&](int64_t panel) {
+    return BlockTileScratch(memory + panel * BlockTileScratch::bytes(x.k), x.k);
+  };
+  for (int64_t panel = 0; panel < panels; panel++)
+    unpackPanel(BlockPanel<Form>(at + panel * Form::panelBytes(x.k), x.k), x.blocks, scratchOf(panel));
+  for (int64_t row = 0; row < m; row += kTileSide)
+    for (int64_t panel = 0; panel < panels; panel++) {
+      const BlockTileScratch scratch = scratchOf(panel);
+      multiplyTile<Form>(x, scratch, row);
+      take(scratch.totals, panel, row, min(m - row, int64_t{kTileSide}));
+    }
 }
 
 }  // namespace foretoken::FT_ISA

@@ -81,6 +81,26 @@ const checkApart = (places: readonly Place[], where: string): void => {
 };
 
 /**
+ * The tensor at a place. This function knows nothing of the header, so that tensors do not keep the header in memory.
+ */
+const tensorAt = (source: ByteSource, { info, encoding, begin, end }: Place): GgufTensor => {
+  const shape = info.extents.toReversed();
+  const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
+  const rowBytes = (end - begin) / rows;
+  const read = (first: number, count: number, into?: Uint8Array): Promise<Uint8Array> =>
+    source.read(begin + first * rowBytes, count * rowBytes, into);
+  return {
+    ...{ name: info.name, shape, bytes: end - begin, encoding: encoding.name },
+    readBytes: read,
+    readRows: async (first, count) => encoding.widen(await read(first, count)),
+    ...(encoding.blockLength > 1 && shape.length === 2 ? { blocks: { form: encoding.name, read } } : {}),
+    ...(encoding.name === "BF16"
+      ? { readWords: async (first: number, count: number) => wordsOf(await read(first, count)) }
+      : {}),
+  };
+};
+
+/**
  * Opens a GGUF file: reads the header and finds the tensors. A tensor is read only when needed.
  * @param source open file. The caller closes the file after all tensors are read.
  * @param where the file, for errors.
@@ -92,21 +112,6 @@ export const openGgufFile = async (source: ByteSource, where: string): Promise<G
   const places = header.tensors.map((info) => placeOf(info, header, source.size, where));
   places.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkApart(places, where);
-  const tensors = places.map(({ info, encoding, begin, end }): GgufTensor => {
-    const shape = info.extents.toReversed();
-    const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
-    const rowBytes = (end - begin) / rows;
-    const read = (first: number, count: number, into?: Uint8Array): Promise<Uint8Array> =>
-      source.read(begin + first * rowBytes, count * rowBytes, into);
-    return {
-      ...{ name: info.name, shape, bytes: end - begin, encoding: encoding.name },
-      readBytes: read,
-      readRows: async (first, count) => encoding.widen(await read(first, count)),
-      ...(encoding.blockLength > 1 && shape.length === 2 ? { blocks: { form: encoding.name, read } } : {}),
-      ...(encoding.name === "BF16"
-        ? { readWords: async (first: number, count: number) => wordsOf(await read(first, count)) }
-        : {}),
-    };
-  });
+  const tensors = places.map((place) => tensorAt(source, place));
   return { metadata: header.metadata, pairs: header.pairs, tensors };
 };
