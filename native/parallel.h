@@ -61,4 +61,12 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
       &context);
 }
 
+// Like parallelRanges(), but the parts have equal lengths as nearly as possible, and need not be multiples of `grain`.
+// A thread waits for the slowest thread, so for a few long items this is faster.
+template <typename Body>
+void parallelParts(Pool& pool, int64_t count, int64_t grain, Body body) {
+  const int64_t parts = min(divideUp(count, grain), pool.threads());
+  parallelRanges(pool, count, divideUp(count, max(parts, 1)), body);
+}
+
 }  // namespace foretoken

@@ -16,9 +16,10 @@ const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) 
 const short = prompt.slice(0, 16);
 
 /**
- * A program with a model. `read` computes a prompt. `write` yields once for each new token after a prompt.
- * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]):
- * AsyncGenerator<void> }} Program
+ * A program with a model. `read` computes a prompt. `write` writes `count` + 1 tokens after a prompt, and resolves to the
+ * milliseconds from the first of these tokens to the last.
+ * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>,
+ * write(ids: number[], count: number): Promise<number> }} Program
  */
 
 /** @returns {Promise<Program>} */
@@ -38,28 +39,17 @@ const openOurs = async () => {
       await engine.write({ model, prompt: ids, maxNewTokens: 1, choose: () => null }).ended;
       await engine.close();
     },
-    async *write(ids) {
+    async write(ids, count) {
       const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
-      let tell = () => {};
+      const times = [];
       const choose = (logits) => {
-        // The next token is computed only when the caller requests it.
-        writing.pause(true);
-        tell();
-        return argmax(logits);
+        const id = argmax(logits);
+        times.push(performance.now());
+        return times.length > count ? null : id;
       };
-      const writing = engine.write({ model, prompt: ids, maxNewTokens: model.config.contextLength, choose });
-      try {
-        for (;;) {
-          const chosen = new Promise((resolve) => {
-            tell = () => resolve(undefined);
-          });
-          writing.pause(false);
-          await Promise.race([chosen, writing.ended]);
-          yield;
-        }
-      } finally {
-        await engine.close();
-      }
+      await engine.write({ model, prompt: ids, maxNewTokens: count + 1, choose }).ended;
+      await engine.close();
+      return times[count] - times[0];
     },
   };
 };
@@ -89,9 +79,14 @@ const openTheirs = async () => {
       await sequence.clearHistory();
       await sequence.evaluateWithoutGeneratingNewTokens(ids);
     },
-    async *write(ids) {
+    async write(ids, count) {
       await sequence.clearHistory();
-      for await (const _ of sequence.evaluate(ids, { temperature: 0, yieldEogToken: true })) yield;
+      const times = [];
+      for await (const _ of sequence.evaluate(ids, { temperature: 0, yieldEogToken: true })) {
+        times.push(performance.now());
+        if (times.length > count) break;
+      }
+      return times[count] - times[0];
     },
   };
 };
@@ -99,22 +94,14 @@ const openTheirs = async () => {
 const opened = program === "foretoken" ? await openOurs() : await openTheirs();
 
 /** Seconds per token of a text, without the first token. */
-const writeSeconds = async (count) => {
-  let written = 0;
-  let began = 0;
-  for await (const _ of opened.write(short)) {
-    if (written === 0) began = performance.now();
-    if (written++ === count) break;
-  }
-  return (performance.now() - began) / 1000 / count;
-};
+const writeSeconds = async (count) => (await opened.write(short, count)) / 1000 / count;
 const readSeconds = async () => {
   const began = performance.now();
   await opened.read(prompt);
   return (performance.now() - began) / 1000;
 };
 
-for await (const _ of opened.write(short)) break;
+await opened.write(short, 0);
 process.send({ firstToken: true, about: opened.about });
 process.on("message", async (asked) => {
   if (asked === "write") process.send({ seconds: await writeSeconds(newTokens) });

@@ -318,7 +318,7 @@ static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epi
   if (!pool.reserveScratch((kA + kPanel + Resting::floats<Operands>(p, 1)) * int64_t{sizeof(float)})) return;
   const int64_t lineBytes = p.b.stride * (isNarrow<Operands>(p.b) ? 2 : 4);
   const bool streams = kB == Order::kColumns && p.n * lineBytes >= kStreamedBytes;
-  parallelRanges(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
+  parallelParts(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
     float* scratch = static_cast<float*>(pool.scratch(thread));
     for (int64_t panel = begin; panel < end; panel++) {
       const int64_t j = panel * kTileColumns;

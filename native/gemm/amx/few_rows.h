@@ -60,7 +60,7 @@ static void multiplyOneTile(const TileProduct<kParts>& p, Pool& pool, const Epil
   const int64_t grain = 1 + kOneTileWork / (kStripLines * p.k);
   const int64_t lineBytes = p.b.stride * p.b.elementBytes();
   const bool streams = p.n * lineBytes >= kStreamedBytes;
-  parallelRanges(pool, stripsOf(p.n), grain, [=, &pool](int64_t begin, int64_t end, int thread) {
+  parallelParts(pool, stripsOf(p.n), grain, [=, &pool](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const rows = scratch + stripUnits;
     const auto pieceAt = [&](int64_t index) { return PieceOfK<kParts>{index * depth, min(depth, p.k - index * depth)}; };
@@ -184,7 +184,7 @@ static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epil
   const TileProduct<kParts> swapped{p.n, p.m, p.k, p.b, p.a};
   const PackStrips pack = packStripsOf<kParts>(p.b, false);
   const int64_t grain = 1 + kThreadWork / 8 / (kStripLines * p.k);
-  parallelRanges(pool, stripsOf(p.n), grain, [&](int64_t begin, int64_t end, int thread) {
+  parallelParts(pool, stripsOf(p.n), grain, [&](int64_t begin, int64_t end, int thread) {
     float* const scratch = static_cast<float*>(pool.scratch(thread));
     float* const blocks = scratch + stripUnits;
     constexpr int64_t kBlockParts = TransposedEpilogue<Epilogue>::kBlockParts;

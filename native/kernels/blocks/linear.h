@@ -157,7 +157,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
     withBlockForm(args.form, [&]<class Form>(Form) {
       const int64_t panelBytes = Form::panelBytes(k);
       const bool streams = divideUp(n, kPanelRows) * panelBytes >= kStreamedBytes;
-      parallelRanges(pool, divideUp(n, kPanelRows), grain, [&](int64_t begin, int64_t end, [[maybe_unused]] int thread) {
+      parallelParts(pool, divideUp(n, kPanelRows), grain, [&](int64_t begin, int64_t end, [[maybe_unused]] int thread) {
         const auto take = [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { result.take(sums, panel, row, rows); };
 #if defined(FT_TILES)
         if (tiles) {
