@@ -25,9 +25,9 @@ bool Storages::reserve() {
   return true;
 }
 
-int Storages::allocate(int64_t bytes) {
+int Storages::allocate(int64_t bytes, bool gradually) {
   if (bytes < 0 || (free_ < 0 && !reserve())) return -1;
-  void* memory = heapAllocate(bytes);
+  void* memory = heapAllocate(bytes, gradually);
   if (memory == nullptr) return -1;
   int handle = free_;
   if (handle < 0) {

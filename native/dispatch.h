@@ -17,7 +17,7 @@ class Storages {
 
   // Allocates `bytes` of memory, aligned to 64 bytes, with undefined contents. Returns the handle (0 or more), or -1 if
   // there is no memory.
-  int allocate(int64_t bytes);
+  int allocate(int64_t bytes, bool gradually = false);
 
   // Frees a storage and returns its size in bytes. Returns -1 if the handle is not live.
   int64_t release(double handle);

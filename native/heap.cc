@@ -18,9 +18,9 @@ constexpr int64_t kLargePage = 2 << 20;
 constexpr int64_t kLargeFrom = 2 << 20;
 }  // namespace
 
-void* heapAllocate(int64_t bytes) {
+void* heapAllocate(int64_t bytes, bool gradually) {
   if (bytes < 0) return nullptr;
-  const bool large = bytes >= kLargeFrom;
+  const bool large = bytes >= kLargeFrom && !gradually;
   const size_t alignment = static_cast<size_t>(large ? kLargePage : kAlignment);
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, static_cast<size_t>(max(bytes, 1))) != 0) return nullptr;
@@ -125,7 +125,7 @@ void* takeFirstFit(int64_t bytes) {
 
 }  // namespace
 
-void* heapAllocate(int64_t bytes) {
+void* heapAllocate(int64_t bytes, bool) {
   if (bytes < 0 || bytes > kAddressLimit) return nullptr;
   const int64_t rounded = blockBytes(bytes);
   const Guard guard;

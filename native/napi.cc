@@ -73,6 +73,13 @@ struct Arguments {
     (void)napi_get_value_double(env, values[index], &value);
     return value;
   }
+
+  // False if the argument is missing.
+  bool flag(int index) const {
+    bool value = false;
+    (void)napi_get_value_bool(env, values[index], &value);
+    return value;
+  }
 };
 
 napi_value number(napi_env env, double value) {
@@ -102,12 +109,13 @@ void tellCollector(napi_env env, int64_t bytes) {
   (void)napi_adjust_external_memory(env, bytes, &total);
 }
 
-// allocate(bytes): returns a handle, or -1 if there is no memory.
+// allocate(bytes, gradually): returns a handle, or -1 if there is no memory.
 napi_value allocate(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   const int64_t bytes = static_cast<int64_t>(arguments.number(0));
   Instance& instance = arguments.instance();
-  const int handle = instance.open() ? instance.storages.allocate(bytes) : -1;
+  const bool gradually = arguments.flag(1);
+  const int handle = instance.open() ? instance.storages.allocate(bytes, gradually) : -1;
   if (handle >= 0) tellCollector(env, bytes);
   return number(env, handle);
 }

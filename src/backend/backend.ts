@@ -82,8 +82,12 @@ export interface Backend {
   readonly name: BackendName;
   /** Properties of the backend. */
   readonly capabilities: Capabilities;
-  /** Allocates a storage of `length` elements. The contents are undefined. Compiled backends align it to 64 bytes. */
-  alloc(dtype: DType, length: number): Storage;
+  /**
+   * Allocates a storage of `length` elements. The contents are undefined. Compiled backends align it to 64 bytes.
+   * @param gradually whether the storage is filled from its beginning, perhaps never to its end. The part without
+   * contents then takes almost no memory, if the system allows it. Default false.
+   */
+  alloc(dtype: DType, length: number, gradually?: boolean): Storage;
   /**
    * Frees the storage. Using a freed storage throws.
    * @param keepsMemory whether the backend may keep the memory for a later storage of this size. False: the memory goes

@@ -70,6 +70,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       backend,
       dtype,
       Array.from({ length: config.nLayer / stride }, () => pages * stride * page),
+      true,
     ),
   ];
   /** The cache of the layer at index `place` of a storage with `count` pages. */
@@ -91,7 +92,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       // earlier storages are larger than necessary.
       for (const [i, before] of storages.entries()) {
         if (before.length >= wanted * stride * page) continue;
-        const storage = backend.alloc(dtype, wanted * stride * page);
+        const storage = backend.alloc(dtype, wanted * stride * page, true);
         const [x, y] = [before, storage].map((one) => ({ storage: one, offset: 0 })) as [View, View];
         backend.run("copyRows", { x, y, rows, width, xStride: width, yStride: width });
         // The cache only grows, so no later storage has the size of this one.

@@ -2,8 +2,8 @@
 
 /** The source from which the cache takes blocks. */
 export interface BlockSource {
-  /** Returns a handle, or -1 if no memory is left. */
-  allocate(bytes: number): number;
+  /** Returns a handle, or -1 if no memory is left. @param gradually as in `Backend.alloc`. */
+  allocate(bytes: number, gradually?: boolean): number;
   release(handle: number): void;
 }
 
@@ -11,9 +11,9 @@ export interface BlockSource {
 export interface MemoryCache {
   /**
    * Returns a block of `bytes` bytes. `bytes` must be a size that `blockBytes` returns. The block is a freed block if
-   * there is one, otherwise a new block. The handle is -1 if no memory is left.
+   * there is one, otherwise a new block. The handle is -1 if no memory is left. @param gradually as in `Backend.alloc`.
    */
-  take(bytes: number): number;
+  take(bytes: number, gradually?: boolean): number;
   /** Keeps a block for the next `take` of its size. If `isKept` is false, returns the block to the source. */
   giveBack(handle: number, bytes: number, isKept?: boolean): void;
   /** Returns all kept blocks to the source. */
@@ -51,13 +51,13 @@ export const memoryCache = (source: BlockSource): MemoryCache => {
   };
   return {
     releaseAll,
-    take(bytes) {
+    take(bytes, gradually) {
       let handle = spare.get(bytes)?.pop();
       if (handle === undefined) {
-        handle = source.allocate(bytes);
+        handle = source.allocate(bytes, gradually);
         if (handle < 0 && kept > 0) {
           releaseAll();
-          handle = source.allocate(bytes);
+          handle = source.allocate(bytes, gradually);
         }
         if (handle < 0) return handle;
       } else {

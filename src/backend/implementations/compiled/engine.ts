@@ -31,8 +31,8 @@ export interface Engine {
   readonly tiles: boolean;
   /** The packet. The caller fills it before each `run`. */
   readonly packet: Float64Array;
-  /** Returns a handle, or -1 if no memory is left. */
-  allocate(bytes: number): number;
+  /** Returns a handle, or -1 if no memory is left. @param gradually as in `Backend.alloc`. */
+  allocate(bytes: number, gradually?: boolean): number;
   release(handle: number): void;
   /** These functions return false if the handle is not live, or if the range is outside the memory of the handle. */
   write(handle: number, byteOffset: number, data: HostData): boolean;

@@ -19,7 +19,7 @@ export interface CompiledStorage extends Storage {
 export interface CompiledStorages {
   /** The owner that the checks of calls receive. The owner also marks the storages that belong to this backend. */
   readonly owner: StorageOwner;
-  alloc(dtype: DType, length: number): Storage;
+  alloc(dtype: DType, length: number, gradually?: boolean): Storage;
   free(storage: Storage, keepsMemory?: boolean): void;
   write(storage: Storage, data: HostData, offset?: number): void;
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
@@ -62,12 +62,12 @@ export const compiledStorages = (
 
   return {
     owner,
-    alloc(dtype, length) {
+    alloc(dtype, length, gradually) {
       if (closed) throw closedBackend("alloc", owner);
       checkAlloc(owner, dtype, length);
       const used = length * bytesPerElement[dtype];
       const bytes = blockBytes(used);
-      const handle = cache.take(bytes);
+      const handle = cache.take(bytes, gradually);
       if (handle < 0) {
         throw new ConfigError({
           where: `${name} backend`,
