@@ -1,5 +1,8 @@
-/** Maximum number of prompt positions in a pass without sequences that write. */
-const alonePositions = 512;
+/**
+ * Maximum number of prompt positions in a pass without sequences that write. With twice as many, a pass is not faster
+ * per position, but needs twice the memory for its temporaries.
+ */
+export const mostPositions = 256;
 /**
  * Number of prompt positions in a pass with sequences that write. The next tokens of these sequences wait for the pass.
  */
@@ -24,7 +27,7 @@ export const createPace = (): Pace => {
   let alone = 0;
   return {
     // Matrix products compute tiles of 32 rows.
-    positions: (writing) => (writing === 0 ? alonePositions : Math.max(1, rows - (writing % 32))),
+    positions: (writing) => (writing === 0 ? mostPositions : Math.max(1, rows - (writing % 32))),
     note(milliseconds, wrote, read) {
       if (wrote > 0 && read === 0) alone = alone === 0 ? milliseconds : 0.8 * alone + 0.2 * milliseconds;
       if (wrote === 0 || read === 0 || alone === 0) return;

@@ -1,6 +1,7 @@
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { layerOf } from "../models/layers.ts";
+import { mostPositions } from "./pace.ts";
 
 /** Memory that a text needs if every layer has an attention window. */
 export interface WindowPages {
@@ -14,8 +15,6 @@ export interface WindowPages {
    */
   readonly most: number;
 }
-
-const mostPositions = 512;
 
 /** Null if a layer sees all earlier positions, because all pages stay. */
 export const windowPages = (config: ModelConfig): WindowPages | null => {

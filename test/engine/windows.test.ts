@@ -18,7 +18,7 @@ const config: ModelConfig = {
 const greedy = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
 
 it("pages before the windows are dropped where every layer has one", () => {
-  expect(windowPages(config)).toEqual({ size: 40, mostPositions: 512, most: 20 });
+  expect(windowPages(config)).toEqual({ size: 40, mostPositions: 256, most: 12 });
   expect(windowPages({ ...config, window: { size: 40, fullEvery: 2 } })).toBeNull();
   expect(windowPages({ ...config, window: { size: 40, fullEvery: 3 } })?.size).toBe(40);
   const { window: _, ...without } = config;

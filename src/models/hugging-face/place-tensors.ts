@@ -145,7 +145,13 @@ const pieceLength = 2 ** 20;
  * Number of bytes of blocks that are read at a time. The number is small, because read buffers stay in memory until the
  * next garbage collection.
  */
-const blockBytesAtATime = 2 ** 20;
+const blockBytesAtATime = 2 ** 19;
+
+/**
+ * Size of the read buffer, in pieces. Queries and keys of a GGUF file are read in whole heads and copied in another
+ * order, so they need room for both.
+ */
+const bufferedPieces = 3;
 
 /** Number of rows of a tensor and their width. A vector is one row. */
 const extentsOf = (shape: Shape): { readonly rows: number; readonly width: number } => {
@@ -205,7 +211,7 @@ async function* blockPiecesOf(
   const form = blockForms.find((one) => one.name === formName);
   const rowBytes = bytes / (shape[0] ?? 1);
   const together = Math.max(1, Math.floor(blockBytesAtATime / rowBytes / panelRows)) * panelRows;
-  const most = together * rowBytes;
+  const most = bufferedPieces * together * rowBytes;
   if (buffer.bytes.length < most) buffer.bytes = new Uint8Array(most);
   for (let row = 0; row < rows; row += together) {
     const piece = await read(row, Math.min(together, rows - row), buffer.bytes);
