@@ -35,7 +35,7 @@ forEachBackend("a text whose layers all have windows", ({ open }) => {
       maxSequences: 4,
       pace: { positions: () => 64, note() {} },
     });
-    expect(engine.counts().pagesMost).toBe(20);
+    expect(engine.counts().pagesMost).toBe(12);
     const prompt = Array.from(hashedIds("long", 900, vocabSize));
     const seen: Float32Array[] = [];
     let most = 0;
