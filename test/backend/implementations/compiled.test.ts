@@ -25,6 +25,19 @@ for (const { name, open, missing } of compiledBackends) {
     });
     afterAll(() => backend.close());
 
+    test.runIf(process.platform === "linux")(
+      "a storage that is filled gradually takes memory only for its contents",
+      async () => {
+        const before = process.memoryUsage().rss;
+        const storages = Array.from({ length: 24 }, () => backend.alloc("float32", 2 ** 20, true));
+        for (const storage of storages) backend.write(storage, Float32Array.of(1, 2, 3));
+        // With large pages, each of these storages of 4 MiB would take 2 MiB.
+        expect(process.memoryUsage().rss - before).toBeLessThan(16 * 2 ** 20);
+        expect(await backend.read(storages[5] as Storage, 1, 2)).toEqual(Float32Array.of(2, 3));
+        for (const storage of storages) backend.free(storage, false);
+      },
+    );
+
     test("what is written is read back, through frees and reuse, past the first memory", async () => {
       const random = randomStream(randomKey(1, "init"));
       const held = new Map<Storage, Float32Array>();

@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
@@ -43,6 +45,21 @@ describe("a file of PyPI's gguf", () => {
   });
 
   it("has every encoding that is read", () => expect(expected.size).toBe(11));
+
+  it("is not kept in memory by its tensors, apart from what they are", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const opened = async () => {
+      const { metadata, pairs, tensors } = await open(fixture("encodings.gguf"));
+      return { tensors, kept: [metadata, pairs].map((one) => new WeakRef(one)) };
+    };
+    const { tensors, kept } = await opened();
+    // Weak references hold their objects until the current task has ended.
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    expect(kept.map((one) => one.deref())).toEqual([undefined, undefined]);
+    expect(await tensors[0]?.readRows(0, 1)).toHaveLength(512);
+  });
 
   it("has its metadata", async () => {
     const { metadata } = await open(fixture("encodings.gguf"));
