@@ -63,7 +63,7 @@ test("a run of adapters keeps the weights of a GGUF file in their blocks, and ev
     return written.stderr;
   };
   const loses =
-    /kept\S*: an adapter that is merged into q8_0 weights of a base model in Q8_0 and Q4_0 may lose much of what it learned: `foretoken verify` measures how much. To keep it, use f16 \(export --dtype f16, quantize --to f16\), or the original file with the adapter alone \(export --adapter-only\)$/mu;
+    /kept\S*: an adapter that is merged into q8_0 weights of a base model in Q8_0 and Q4_0 may lose much of what it learned: `foretoken evaluate FILE --data TEXT` measures how much. To keep it, use f16 \(export --dtype f16, quantize --to f16\), or the original file with the adapter alone \(export --adapter-only\)\. To keep most of it in fewer bits, merge it, then quantize the merged model with --calibrate, to another encoding than the base's$/mu;
   const asGguf = ["export", "kept", "--format", "gguf"];
   expect(await told(...asGguf, "--dtype", "q8_0", "--out", "eight.gguf")).toMatch(loses);
   expect(await told("quantize", "kept", "--to", "q8_0", "--out", "same.gguf")).toMatch(loses);

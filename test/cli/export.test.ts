@@ -87,7 +87,7 @@ describe("export", () => {
     const merged = await run("adapter", "--format", "gguf");
     const coarse = await run("adapter", "--format", "gguf", "--dtype", "q4_0", "--out", "coarse.gguf");
     expect(coarse.stderr).toContain(
-      "merged into q4_0 weights may lose much of what it learned: `foretoken verify` measures how much. To keep it, use q8_0 (export --dtype q8_0, quantize --to q8_0), or",
+      "merged into q4_0 weights may lose much of what it learned: `foretoken evaluate FILE --data TEXT` measures how much. To keep it, use q8_0 (export --dtype q8_0, quantize --to q8_0), or",
     );
     const fine = await run("adapter", "--format", "gguf", "--dtype", "q8_0", "--out", "fine.gguf");
     expect(fine.status, fine.stderr).toBe(0);

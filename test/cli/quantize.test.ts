@@ -42,7 +42,7 @@ describe("quantize", () => {
       /\d+ matrices are in q5_0 instead of q4_k: their rows of \d+ weights cannot be divided into blocks of q4_k; --to q4_1 keeps 4 bits for such rows\n/u,
     );
     expect(stdout).toMatch(/\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u);
-    expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%, in windows of \d+ tokens\n$/u);
+    expect(stdout).toMatch(/\nmeasured on +[\d,]+ tokens of text\.txt, its last 10%, in windows of \d+ tokens\n$/u);
     const again = await run("models/base-q4_k.gguf", "--to", "f16", "--out", "wide.gguf", "--json", ...on);
     expect(jsonLines(again.stdout)).toMatchObject([
       {

@@ -8,6 +8,7 @@ import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../evaluate/evaluate-corpus.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
+import { noInterval } from "../display/texts/comparison-table.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { padRight, wrapText } from "../display/texts/width.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -83,7 +84,7 @@ const named = (model: string, notices: readonly string[]): readonly string[] =>
 /** Explains the meaning of ±, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
-    ? `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`
+    ? noInterval(windows)
     : `± gives the 95% confidence interval of the difference for texts like this one. The interval was estimated from ${formatPlural(windows, "window")} in ${blocks} blocks.`;
 
 /**

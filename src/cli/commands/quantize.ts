@@ -8,6 +8,7 @@ import { openSource } from "../../pretrained/export/source.node.ts";
 import { checkQuantized } from "../../pretrained/gguf/write/calibrate.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
 import { checkGgufPlace, type SaveGgufOptions, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
+import { noInterval } from "../display/texts/comparison-table.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
 import { writtenText } from "../display/texts/written-text.ts";
@@ -77,8 +78,12 @@ interface Losses {
   readonly after: Evaluation;
 }
 
-const lossText = ({ before, after }: Losses, measured: string): string => {
-  const { natsPerToken, halfWidth95 } = compareEvaluations(after, before);
+/** Nats per token. If a quantized model loses more, the command proposes a calibration. */
+const muchLost = 0.01;
+
+/** @param couldCalibrate whether a calibration could make the loss smaller. */
+const lossText = ({ before, after }: Losses, measured: string, couldCalibrate: boolean): string => {
+  const { natsPerToken, halfWidth95, windows } = compareEvaluations(after, before);
   const interval = halfWidth95 === null ? "" : ` ± ${halfWidth95.natsPerToken.toFixed(4)}`;
   const rows: readonly (readonly [string, number, number, string])[] = [
     [
@@ -95,7 +100,11 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
     ...rows.map(([label, one, other, difference]) =>
       `${padRight(label, 20)}${padRight(one.toFixed(4), 12)}${padRight(other.toFixed(4), 12)}${difference}`.trimEnd(),
     ),
-    `${padRight("measured on", 20)}${measured}`,
+    `${padRight("measured on", 20)}${formatCount(after.tokens)} tokens of ${measured}`,
+    ...(halfWidth95 === null ? [noInterval(windows)] : []),
+    ...(couldCalibrate && natsPerToken > muchLost
+      ? ["To lose less: --calibrate FILE, with a text like the texts that the model will read and write."]
+      : []),
     "",
   ].join("\n");
 };
@@ -219,7 +228,8 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
         `calibrated ${count} matrices on ${formatCount(calibrated)} tokens of ${printableName(calibration.name ?? "")}, spread over its first 90%\n`,
       );
     }
-    if (losses !== undefined) writeOut(lossText(losses, meter?.measured() ?? ""));
+    if (losses !== undefined)
+      writeOut(lossText(losses, meter?.measured() ?? "", calibration === undefined && /^q[45]/u.test(to)));
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error), [unknownHint]);

@@ -27,7 +27,12 @@ export interface TextToVerify {
 export const textToVerify = async (place: string, data: string | undefined): Promise<TextToVerify | undefined> => {
   if (data !== undefined) {
     if (!(await hasDocuments(data))) return { corpus: await loadCorpus(data, {}) };
-    throw new ConfigError({ where: "--data", must: "must be a text", got: "documents", hint: "a text file" });
+    throw new ConfigError({
+      where: "--data",
+      must: "must be a text",
+      got: "documents",
+      hint: "npx foretoken evaluate FILE --against MODEL --data DOCUMENTS, or a text file",
+    });
   }
   const run = await runOf(place).catch((error: unknown) => {
     if (error instanceof ForetokenError) return undefined;

@@ -31,6 +31,10 @@ const verdictOf = ({ natsPerToken, adjustedPValue, seedsToSettle, runs, seedDevi
     : `no difference found; about ${seedsToSettle} seeds per setting would be enough to decide`;
 };
 
+/** Why there is no confidence interval. */
+export const noInterval = (windows: number): string =>
+  `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`;
+
 /** Tells which uncertainty the interval covers. */
 const intervalText = (differences: readonly SettingDifference[]): string => {
   const [first] = differences;
@@ -42,7 +46,7 @@ const intervalText = (differences: readonly SettingDifference[]): string => {
       : "";
   if (differences.every(({ seedDeviation }) => seedDeviation === null))
     return blocks < 8
-      ? `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`
+      ? noInterval(windows)
       : `± gives the 95% confidence interval of the difference for these models and texts like this one. The interval was estimated from ${formatPlural(windows, "window")} in ${blocks} blocks. The interval does not cover the effect of seeds. To cover seeds, name several runs of each setting.`;
   const [paired, others] = [true, false].map((kind) => differences.some((one) => one.paired === kind));
   const how =

@@ -72,7 +72,7 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
     ...Object.entries(shown)
       .filter(([field]) => derived.includes(field))
       .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
-    "each of these values has a flag (see --help)",
+    "each of these values has a flag (see --help-all)",
   ];
 };
 

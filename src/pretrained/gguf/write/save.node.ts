@@ -237,7 +237,7 @@ const mergedInFewBits = ({ base, adapter }: ModelSource, encoding: GgufEncoding)
     ? ` of a base model in ${base.dtypes.filter((dtype) => dtype.startsWith("Q")).join(" and ")}`
     : "";
   const keeps = wasInBlocks ? "f16" : "q8_0";
-  return `${adapter.where}: an adapter that is merged into ${encoding} weights${why} may lose much of what it learned: \`foretoken verify\` measures how much. To keep it, use ${keeps} (export --dtype ${keeps}, quantize --to ${keeps}), or the original file with the adapter alone (export --adapter-only)`;
+  return `${adapter.where}: an adapter that is merged into ${encoding} weights${why} may lose much of what it learned: \`foretoken evaluate FILE --data TEXT\` measures how much. To keep it, use ${keeps} (export --dtype ${keeps}, quantize --to ${keeps}), or the original file with the adapter alone (export --adapter-only). To keep most of it in fewer bits, merge it, then quantize the merged model with --calibrate, to another encoding than the base's`;
 };
 
 /** Reports end tokens that the file has no fields for. */
