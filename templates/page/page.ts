@@ -93,11 +93,19 @@ textBox.addEventListener("drop", (event) => {
   openFile(file);
 });
 
+let example = "";
+/** Shows the example in the empty box, unless the user has typed there, may be about to, or sees a run. */
+const showExample = (): void => {
+  if (textBox.value === "" && !isOwn && document.activeElement !== textBox && run === undefined) setText(example);
+};
+textBox.addEventListener("blur", showExample);
+
 const loadExample = async (): Promise<void> => {
   const response = await fetch(new URL("./text.txt", import.meta.url));
   const text = await response.text();
-  // The user may have begun to type before the example arrived. A run may also have been shown.
-  if (response.ok && !isOwn && run === undefined) setText(text);
+  if (!response.ok) return;
+  example = text;
+  showExample();
 };
 loadExample().catch(() => say("The example could not be loaded. Paste a text of your own."));
 

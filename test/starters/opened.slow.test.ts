@@ -103,6 +103,23 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await says(page, "Stopped at step");
   };
 
+  /** Holds the example text back. @returns a function that lets the text arrive, and resolves after that. */
+  const holdExample = async (page: Page): Promise<() => Promise<void>> => {
+    let release: () => void = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route("**/text.txt", async (route) => {
+      await released;
+      await route.continue();
+    });
+    return async () => {
+      const example = page.waitForResponse("**/text.txt");
+      release();
+      await (await example).finished();
+    };
+  };
+
   it("changes nothing if its run cannot go on, and the run before stays", async () => {
     const inCheckpoint = (name: string): string => `checkpoint/${name}`;
     const { [inCheckpoint("optimizer.safetensors")]: optimizer = new Uint8Array() } = whole;
@@ -262,23 +279,30 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await open(page, await folderOf({ documents }));
       await says(page, "Opened: step 6 of 12");
       expect(await box(page).inputValue()).toBe("");
-      let release: () => void = () => {};
-      const released = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      await page.route("**/text.txt", async (route) => {
-        await released;
-        await route.continue();
-      });
+      const release = await holdExample(page);
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
       await page.reload({ waitUntil: "commit" });
       await says(page, "Stored in your browser: step 6 of 12");
-      const example = page.waitForResponse("**/text.txt");
-      release();
-      await (await example).finished();
+      await release();
       await button(page, "Resume").click();
       await says(page, "Trained: loss");
       expect(await box(page).inputValue()).toBe("");
+    });
+  });
+
+  it("is not the only way: while the user is in the box, an example text that comes late waits", async () => {
+    await visit(async (page) => {
+      const release = await holdExample(page);
+      await page.reload();
+      await box(page).focus();
+      await release();
+      expect(await box(page).inputValue()).toBe("");
+      await box(page).blur();
+      expect(await box(page).inputValue()).not.toBe("");
+      await box(page).selectText();
+      await page.keyboard.insertText("a text of one's own");
+      await box(page).blur();
+      expect(await box(page).inputValue()).toBe("a text of one's own");
     });
   });
 
