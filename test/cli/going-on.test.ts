@@ -159,10 +159,11 @@ test("evaluate --against compares a tuned model with the one that it began with,
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
   expect(json.difference.windows).toBeGreaterThan(1);
-  // A resumed run does not evaluate its initial weights again, because they were already trained.
+  // A resumed run does not evaluate its initial weights again, but it has noted their loss.
   const longer = await cli(["train", "--resume", "tuned", "--steps", "3", ...on], { cwd });
   expect(longer, longer.stderr).toMatchObject({ status: 0 });
-  expect(longer.stdout).not.toMatch(/^(?:before|untrained) /mu);
+  expect(/^before {5}(\d\.\d+) nats\/token/mu.exec(longer.stdout)?.[1]).toBe(before);
+  expect(longer.stdout).not.toMatch(/^untrained /mu);
   expect(readFileSync(join(cwd, "tuned", "README.md"), "utf8")).not.toContain("untrained");
 });
 

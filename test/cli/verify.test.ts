@@ -151,6 +151,10 @@ describe("verify", () => {
   test("refuses what is missing in one line", async () => {
     const line = async (...args: readonly string[]) => (await cli(["verify", ...args], { cwd })).stderr;
     expect(await line("runs/notes")).toMatch(/^foretoken: verify: <file> must be given; got nothing;/u);
+    await writeFile(join(cwd, "chat.jsonl"), '{"text": "It sat."}\n');
+    expect(await line("runs/notes", "whole.gguf", "--data", "chat.jsonl")).toBe(
+      "foretoken: --data: must be a text; got documents; try npx foretoken evaluate FILE --against MODEL --data DOCUMENTS, or a text file\n",
+    );
     expect(await line("none", "whole.gguf")).toMatch(/^foretoken: none: the path must name a model/u);
     expect(await line("runs/notes", "whole.gguf", "--prompt-count", "0")).toMatch(
       /^foretoken: --prompt-count: must be a whole number from 1 to 1000/u,

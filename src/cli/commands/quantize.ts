@@ -2,15 +2,13 @@ import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { corpusNames, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import { hasDocuments } from "../../data/documents.node.ts";
-import { compareEvaluations } from "../../evaluate/compare.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { openSource } from "../../pretrained/export/source.node.ts";
 import { checkQuantized } from "../../pretrained/gguf/write/calibrate.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
 import { checkGgufPlace, type SaveGgufOptions, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
-import { noInterval } from "../display/texts/comparison-table.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
-import { padRight } from "../display/texts/width.ts";
+import { quantizationLoss } from "../display/texts/quantization-loss.ts";
 import { writtenText } from "../display/texts/written-text.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
@@ -71,43 +69,6 @@ or q8_0 instead of q6_k. If its rows cannot be divided into blocks of 32 either,
 
 /** Keeps only the quantized encodings. @param from encodings of the tensors that were read. */
 const lossyOf = (from: readonly string[]): readonly string[] => from.filter((name) => name.startsWith("Q"));
-
-/** Losses before and after encoding. */
-interface Losses {
-  readonly before: Evaluation;
-  readonly after: Evaluation;
-}
-
-/** Nats per token. If a quantized model loses more, the command proposes a calibration. */
-const muchLost = 0.01;
-
-/** @param couldCalibrate whether a calibration could make the loss smaller. */
-const lossText = ({ before, after }: Losses, measured: string, couldCalibrate: boolean): string => {
-  const { natsPerToken, halfWidth95, windows } = compareEvaluations(after, before);
-  const interval = halfWidth95 === null ? "" : ` ± ${halfWidth95.natsPerToken.toFixed(4)}`;
-  const rows: readonly (readonly [string, number, number, string])[] = [
-    [
-      "nats per token",
-      before.natsPerToken,
-      after.natsPerToken,
-      `${natsPerToken > 0 ? "+" : ""}${natsPerToken.toFixed(4)}${interval}`,
-    ],
-    ["nats per character", before.natsPerCharacter, after.natsPerCharacter, ""],
-    ["perplexity", before.perplexity, after.perplexity, ""],
-  ];
-  return [
-    `${padRight("", 20)}${padRight("before", 12)}${padRight("after", 12)}difference`,
-    ...rows.map(([label, one, other, difference]) =>
-      `${padRight(label, 20)}${padRight(one.toFixed(4), 12)}${padRight(other.toFixed(4), 12)}${difference}`.trimEnd(),
-    ),
-    `${padRight("measured on", 20)}${formatCount(after.tokens)} tokens of ${measured}`,
-    ...(halfWidth95 === null ? [noInterval(windows)] : []),
-    ...(couldCalibrate && natsPerToken > muchLost
-      ? ["To lose less: --calibrate FILE, with a text like the texts that the model will read and write."]
-      : []),
-    "",
-  ].join("\n");
-};
 
 /** Loads a text. @throws ConfigError for documents. */
 const loadText = async (flag: string, path: string, instead: string): Promise<LoadedCorpus> => {
@@ -229,7 +190,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
       );
     }
     if (losses !== undefined)
-      writeOut(lossText(losses, meter?.measured() ?? "", calibration === undefined && /^q[45]/u.test(to)));
+      writeOut(quantizationLoss(losses, meter?.measured() ?? "", calibration === undefined && /^q[45]/u.test(to)));
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error), [unknownHint]);

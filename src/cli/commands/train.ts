@@ -28,9 +28,10 @@ import { openTrainStudio, type TrainStudio } from "../train/studio.ts";
 const chooseReporter = async (flags: TrainFlags, context: RunContext, out: string | null): Promise<TrainReporter> => {
   if (isFollower()) return silentReporter();
   if (flags.json === true) return jsonReporter();
+  const past = flags.resume === undefined || out === null ? undefined : await pastLosses(out);
   // A launcher may give a terminal to each rank, although the output goes to another place.
-  if (hasLauncher() || !canRedraw(host.stdout)) return plainReporter(context);
-  return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
+  if (hasLauncher() || !canRedraw(host.stdout)) return plainReporter(context, past);
+  return liveReporter(context, past);
 };
 
 const quits = (again: string, savedStep: number | undefined): string => {

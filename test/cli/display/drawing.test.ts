@@ -115,9 +115,10 @@ describe("the loss curve", () => {
 
 test("a resumed run's curve begins with the losses that were noted, as far as they can be read", async () => {
   const folder = await mkdtemp(join(tmpdir(), "foretoken-display-"));
-  expect(await pastLosses(folder)).toEqual({ train: [], validation: [] });
+  expect(await pastLosses(folder)).toEqual({ initial: undefined, train: [], validation: [] });
   const lines = [
     '{"type":"start","step":0}',
+    '{"type":"eval","reason":"begin","step":0,"valLoss":3.5,"natsPerCharacter":3,"bitsPerByte":4,"tokens":9,"v":1}',
     '{"type":"step","step":1,"loss":2.5}',
     '{"type":"step","step":2,"loss":null}',
     '{"type":"step","step":"3","loss":2}',
@@ -127,9 +128,13 @@ test("a resumed run's curve begins with the losses that were noted, as far as th
     '{"type":"step","step":4,"lo',
   ];
   await writeFile(join(folder, "metrics.jsonl"), lines.join("\n"));
-  expect(await pastLosses(folder)).toEqual({
+  expect(await pastLosses(folder)).toMatchObject({
+    initial: { valLoss: 3.5, natsPerCharacter: 3, bitsPerByte: 4, tokens: 9 },
     train: [{ step: 1, loss: 2.5 }],
-    validation: [{ step: 2, loss: 2.25 }],
+    validation: [
+      { step: 0, loss: 3.5 },
+      { step: 2, loss: 2.25 },
+    ],
   });
   await rm(folder, { recursive: true });
 });

@@ -92,7 +92,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
     event(event) {
       checkSize(stdout);
       if (event.type === "start") {
-        record = createRecord(event);
+        record = createRecord(event, past);
         region.print([...startLines(event, context, width(), style), ""]);
       }
       if (record === undefined) return;

@@ -1,6 +1,7 @@
 import type { StepEvent } from "../../../runs/events.ts";
 import { writeNotice, writeOut } from "../../process/output.ts";
 import { plainStyle, printableName } from "../../process/terminal.ts";
+import type { PastLosses } from "../drawing/past-losses.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";
 import { profileLines } from "../texts/profile-table.ts";
 import { estimateLines, evalLines, type RunContext, startLines, summaryLines } from "../texts/run-text.ts";
@@ -16,7 +17,7 @@ const width = 400;
 const longestSilence = 5;
 
 /** Lines for a pipe or a file, without colours and without redrawing. */
-export const plainReporter = (context: RunContext): TrainReporter => {
+export const plainReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const style = plainStyle();
   const began = now();
   let record: RunRecord | undefined;
@@ -46,7 +47,7 @@ export const plainReporter = (context: RunContext): TrainReporter => {
   return {
     event(event) {
       if (event.type === "start") {
-        record = createRecord(event);
+        record = createRecord(event, past);
         say(startLines(event, context, width, style));
       }
       if (record === undefined) return;

@@ -1,5 +1,6 @@
 import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../runs/events.ts";
 import { keepsBest } from "../../model/best-weights.ts";
+import type { InitialLoss, PastLosses } from "../drawing/past-losses.ts";
 import type { ToldRun } from "../texts/run-text.ts";
 import { createPace, type Pace } from "./pace.ts";
 
@@ -7,8 +8,8 @@ import { createPace, type Pace } from "./pace.ts";
 export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
-  /** Evaluation of the initial weights. Undefined for random weights or a resumed run. */
-  before: EvalEvent | undefined;
+  /** Loss of the initial weights. Undefined for random weights. */
+  before: InitialLoss | undefined;
   measured: EvalEvent | undefined;
   /** The newest sample, if it has not been shown yet. The summary shows the last sample of the run. */
   sample: SampleEvent | undefined;
@@ -18,10 +19,11 @@ export interface RunRecord {
 /** Current time in seconds. */
 export const now = (): number => performance.now() / 1000;
 
-export const createRecord = (start: StartEvent): RunRecord => ({
+/** @param past losses from before the run was resumed. */
+export const createRecord = (start: StartEvent, past?: PastLosses): RunRecord => ({
   start,
   pace: createPace(start, now()),
-  before: undefined,
+  before: past?.initial,
   measured: undefined,
   sample: undefined,
   checkpoint: undefined,

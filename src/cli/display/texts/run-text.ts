@@ -11,6 +11,7 @@ import { hasRisen } from "../../../runs/rise.ts";
 import { rowsInWords } from "../../../runs/write/run-readme.ts";
 import { escapeText } from "../../flags/flags.ts";
 import { printableName, type Style } from "../../process/terminal.ts";
+import type { InitialLoss } from "../drawing/past-losses.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { sampleLines } from "./sample-text.ts";
@@ -244,7 +245,7 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
 const resultRows = (
   measured: EvalEvent,
   step: number,
-  before: EvalEvent | undefined,
+  before: InitialLoss | undefined,
   start: StartEvent,
   width: number,
   style: Style,
@@ -264,8 +265,9 @@ const resultRows = (
     width,
     style,
   ),
-  ...(before === undefined
-    ? // A resumed run does not evaluate its initial weights again. Initial weights from another model are already trained.
+  // Losses of other parts of the text do not compare, and the part may have changed when the run was resumed.
+  ...(before === undefined || before.tokens !== measured.tokens
+    ? // Initial weights from another model are already trained.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
@@ -364,8 +366,8 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
 export interface ToldRun {
   readonly start: StartEvent;
   readonly done: DoneEvent;
-  /** Evaluation of the initial weights. */
-  readonly before: EvalEvent | undefined;
+  /** Loss of the initial weights. */
+  readonly before: InitialLoss | undefined;
   readonly measured: EvalEvent | undefined;
   readonly sample: SampleEvent | undefined;
   /** Directory of the last checkpoint. Undefined if nothing was saved. */
