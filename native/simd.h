@@ -199,31 +199,6 @@ FT_INLINE F32 swapLanes(F32 value) {
 #undef FT_INDEX
 }
 
-// Horizontal sum by halves: ((0+8)+(4+12))… The order depends only on the vector width.
-FT_INLINE float sumLanes(F32 value) {
-#if FT_VECTOR_BYTES >= 64
-  value += swapLanes<8>(value);
-#endif
-#if FT_VECTOR_BYTES >= 32
-  value += swapLanes<4>(value);
-#endif
-  value += swapLanes<2>(value);
-  value += swapLanes<1>(value);
-  return value[0];
-}
-
-FT_INLINE float maxLanes(F32 value) {
-#if FT_VECTOR_BYTES >= 64
-  value = max(value, swapLanes<8>(value));
-#endif
-#if FT_VECTOR_BYTES >= 32
-  value = max(value, swapLanes<4>(value));
-#endif
-  value = max(value, swapLanes<2>(value));
-  value = max(value, swapLanes<1>(value));
-  return value[0];
-}
-
 template <int Distance>
 FT_INLINE I32 swapLanes(I32 value) {
   return (I32)swapLanes<Distance>((F32)value);
@@ -231,7 +206,9 @@ FT_INLINE I32 swapLanes(I32 value) {
 
 FT_INLINE I32 max(I32 a, I32 b) { return a > b ? a : b; }
 
-FT_INLINE int32_t sumLanes(I32 value) {
+// Horizontal sum by halves: ((0+8)+(4+12))… The order depends only on the vector width.
+template <class Vector>
+FT_INLINE auto sumLanes(Vector value) {
 #if FT_VECTOR_BYTES >= 64
   value += swapLanes<8>(value);
 #endif
@@ -243,7 +220,8 @@ FT_INLINE int32_t sumLanes(I32 value) {
   return value[0];
 }
 
-FT_INLINE int32_t maxLanes(I32 value) {
+template <class Vector>
+FT_INLINE auto maxLanes(Vector value) {
 #if FT_VECTOR_BYTES >= 64
   value = max(value, swapLanes<8>(value));
 #endif

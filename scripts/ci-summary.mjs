@@ -1,8 +1,8 @@
 // Sums the results of .ci/run. The last line is "N passed, N failed".
 //     node scripts/ci-summary.mjs FOLDER
 // In FOLDER, `<step>.json` is a report of vitest's json reporter, in which each test counts. `<step>.status` is the
-// exit status of a step. A step without a report counts as one test. A failed step with no failed test in its report
-// counts as one failed test.
+// exit status of a step. `<step>.seconds` is its time. A step without a report counts as one test. A failed step with
+// no failed test in its report counts as one failed test.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isMain } from "./build/common.mjs";
@@ -61,8 +61,33 @@ export const summary = (folder) => {
   return total;
 };
 
+/** Steps and files of tests with their times in seconds, longest first. */
+export const times = (folder) => {
+  const steps = readdirSync(folder)
+    .filter((name) => name.endsWith(".seconds"))
+    .map((name) => ({ name: basename(name, ".seconds"), seconds: Number(readFileSync(join(folder, name), "utf8")) }));
+  const files = steps.flatMap(({ name: step }) => {
+    const report = join(folder, `${step}.json`);
+    if (!existsSync(report)) return [];
+    const { testResults = [] } = JSON.parse(readFileSync(report, "utf8"));
+    return testResults.map(({ name, startTime, endTime }) => ({
+      // Some steps test a copy of the checkout.
+      name: `${step}: ${name.replace(/^.*[\\/](?=test[\\/])/u, "")}`,
+      seconds: Math.round((endTime - startTime) / 1000),
+    }));
+  });
+  const bySeconds = (a, b) => b.seconds - a.seconds;
+  return { steps: steps.sort(bySeconds), files: files.sort(bySeconds) };
+};
+
+const inWords = (entries) => entries.map(({ name, seconds }) => `${name} ${seconds} s`).join(", ");
+
 if (isMain(import.meta.url)) {
-  const { passed, failed, failedSteps, failures, skipped } = summary(process.argv[2] ?? ".");
+  const folder = process.argv[2] ?? ".";
+  const { passed, failed, failedSteps, failures, skipped } = summary(folder);
+  const { steps, files } = times(folder);
+  if (steps.length > 0) console.log(`times: ${inWords(steps)}`);
+  if (files.length > 0) console.log(`longest files: ${inWords(files.slice(0, 20))}`);
   for (const name of skipped) console.log(`skipped: ${name}`);
   for (const line of failures) console.log(`failed: ${line}`);
   if (failedSteps.length > 0) console.log(`failed: ${failedSteps.join(", ")}`);

@@ -81,3 +81,25 @@ test("names what failed, with the first line of its error", async () => {
     "failed: test: wasm adds: AssertionError: 3 is not 4\nfailed: test: /a.test.ts: cannot import\nfailed: test\n0 passed, 2 failed\n",
   );
 });
+
+test("gives the times of steps and files, longest first, before the sum", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-summary-"));
+  folders.push(folder);
+  const testResults = [
+    { name: join("/clone", "test", "a.test.ts"), startTime: 1000, endTime: 3100, assertionResults: [] },
+    { name: join("/copy/of/clone", "test", "b.test.ts"), startTime: 2000, endTime: 9000, assertionResults: [] },
+  ];
+  for (const [name, text] of Object.entries({
+    ...{ "lint.status": "0\n", "lint.seconds": "7\n", "test.status": "0\n", "test.seconds": "90\n" },
+    "test.json": JSON.stringify({ numPassedTests: 2, numFailedTests: 0, testResults }),
+  })) {
+    await writeFile(join(folder, name), text);
+  }
+  const { stdout } = await promisify(execFile)(process.execPath, [script, folder]);
+  expect(stdout.split("\n")).toEqual([
+    "times: test 90 s, lint 7 s",
+    `longest files: test: ${join("test", "b.test.ts")} 7 s, test: ${join("test", "a.test.ts")} 2 s`,
+    "3 passed, 0 failed",
+    "",
+  ]);
+});

@@ -1,4 +1,4 @@
-// Memory of the forward pass of attention by tiles: see amx_forward.h.
+// Memory of the forward pass of attention by tiles: see amx_forward_head.h.
 #pragma once
 
 #include <cstdint>
