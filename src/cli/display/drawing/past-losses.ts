@@ -23,6 +23,7 @@ export interface PastLosses {
 const isInitial = (line: Readonly<Record<string, unknown>>): line is Readonly<Record<string, unknown>> & InitialLoss =>
   line.type === "eval" &&
   line.reason === "begin" &&
+  line.step === 0 &&
   [line.valLoss, line.natsPerCharacter, line.bitsPerByte, line.tokens].every((value) => typeof value === "number");
 
 /**
