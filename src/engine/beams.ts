@@ -5,6 +5,7 @@
  * Same as `num_beams` of Hugging Face's `generate` with early stopping off. The search ends when `beams` texts are
  * finished and no open text can become better than the worst finished text.
  */
+import { logitsFault } from "../core/errors/logits-fault.ts";
 import type { Model } from "../models/model.ts";
 import type { Room } from "./room.ts";
 import { openSequence, type Sequence } from "./sequence.ts";
@@ -73,6 +74,7 @@ const bestCandidates = (open: readonly Open[], most: number, vocabSize: number):
   const best: Candidate[] = [];
   for (const [from, { logits, logProb: before }] of open.entries()) {
     const all = before - logSum(logits);
+    if (!Number.isFinite(all)) throw logitsFault("beamSearch", Number.NaN);
     for (let id = 0; id < vocabSize; id++) {
       const logProb = all + (logits[id] as number);
       if (best.length === most && !(logProb > (best[most - 1] as Candidate).logProb)) continue;

@@ -6,6 +6,7 @@
 import { checkCallback, checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError, DataError } from "../core/errors/errors.ts";
+import { logitsFault } from "../core/errors/logits-fault.ts";
 import { show } from "../core/text/show.ts";
 import { createSequenceEngine, type SequenceEngine } from "../engine/engine.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
@@ -151,7 +152,7 @@ const likeliest = (values: readonly number[]): number => values.indexOf(Math.max
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
  * @throws DataError for a question that is invalid or too long for the model; ConfigError for a model that is closed or
- * not causal.
+ * not causal; CheckpointError if the model's logits are not finite.
  * @example
  * ```ts
  * import { evaluateChoices, loadPretrained } from "foretoken";
@@ -206,14 +207,7 @@ export const evaluateChoices = async (
       }
       const logProbs = await Promise.all(texts.map((text) => scoreAfter(engine, lm, text, context.length)));
       const wrong = logProbs.find(Number.isNaN);
-      if (wrong !== undefined) {
-        throw new ConfigError({
-          where: "evaluateChoices",
-          must: "the model's logits must be numbers",
-          got: "NaN",
-          hint: "another checkpoint: this checkpoint is damaged, or its training diverged",
-        });
-      }
+      if (wrong !== undefined) throw logitsFault("evaluateChoices", wrong);
       const byLength = logProbs.map((logProb, i) => logProb / [...(choices[i] as string)].length);
       results.push({ index, logProbs, chosen: likeliest(logProbs), chosenByLength: likeliest(byLength), answer });
       onProgress?.(results.length, all.length);

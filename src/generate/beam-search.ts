@@ -83,7 +83,8 @@ const optionNames = [...Object.keys(schema.shape), "signal"];
  * @param lm a causal model of `loadPretrained` or `languageModel`.
  * @returns the found texts; the best text comes first.
  * @throws ConfigError if an option is unknown or out of range, if prompt and text do not fit into the context, or if
- * the model is closed or has no causal mask; DataError for a character that the tokenizer lacks.
+ * the model is closed or has no causal mask; DataError for a character that the tokenizer lacks; CheckpointError if the
+ * model's logits are not finite.
  * @example
  * ```ts
  * import { beamSearch, loadPretrained } from "foretoken";

@@ -12,9 +12,9 @@ import { checkText, createTextEngine } from "./text-engine.ts";
  *
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options prompt, sampling, stop strings, seed.
- * @throws ConfigError if an option is unknown or out of range, if the prompt is empty, if the model is closed, or if
- * `candidates` is set and the logits contain NaN; DataError for a character that the tokenizer lacks, unless `unknown`
- * is "skip".
+ * @throws ConfigError if an option is unknown or out of range, if the prompt is empty, or if the model is closed;
+ * DataError for a character that the tokenizer lacks, unless `unknown` is "skip"; CheckpointError if the model's logits
+ * are not finite.
  * @example
  * ```ts
  * import { generate, loadPretrained } from "foretoken";

@@ -1,4 +1,4 @@
-import { ConfigError } from "../core/errors/errors.ts";
+import { logitsFault } from "../core/errors/logits-fault.ts";
 import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
 import type { ScoredToken } from "../pretrained/model/score.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
@@ -23,14 +23,7 @@ export const promptScorer = (tokenizer: Tokenizer, ids: ArrayLike<number>, most:
       const id = ids[tokens.length] as number;
       const sum = softmaxSum(logits, 0, logits.length);
       const { logProb } = probabilityAt(logits, id, sum);
-      if (Number.isNaN(logProb)) {
-        throw new ConfigError({
-          where: "generate: scorePrompt",
-          must: "the model's logits must be numbers",
-          got: "NaN: the checkpoint is damaged, or training diverged",
-          hint: "an earlier checkpoint",
-        });
-      }
+      if (Number.isNaN(logProb)) throw logitsFault("generate: scorePrompt", logProb);
       const candidates = likeliest === null ? {} : { candidates: likeliest(logits, 0, sum) };
       tokens.push({ id, text: stream.push(id), logProb, ...candidates });
     },

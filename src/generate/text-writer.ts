@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors/errors.ts";
+import { firstNonfinite, logitsFault } from "../core/errors/logits-fault.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
@@ -18,7 +19,7 @@ export interface TextWriter {
   /**
    * Chooses the next token. Returns null if the text has ended without another token.
    * @param logits at least V numbers, because an embedding may have more rows than the vocabulary has tokens.
-   * @throws ConfigError if probabilities are requested and the logits contain NaN.
+   * @throws CheckpointError if the model's logits are not finite.
    */
   write(logits: Float32Array): TokenEvent | null;
   /**
@@ -45,14 +46,7 @@ const probabilitiesOf = (lm: LanguageModel, most: number): ((logits: Float32Arra
   return (logits, id) => {
     const sum = softmaxSum(logits, 0, logits.length);
     const told = probabilityAt(logits, id, sum);
-    if (Number.isNaN(told.probability)) {
-      throw new ConfigError({
-        where: "generate: candidates",
-        must: "the model's logits must be numbers",
-        got: "NaN: the checkpoint is damaged, or training diverged",
-        hint: "an earlier checkpoint",
-      });
-    }
+    if (Number.isNaN(told.probability)) throw logitsFault("generate: candidates", Number.NaN);
     return { ...told, candidates: likeliest(logits, 0, sum) };
   };
 };
@@ -132,13 +126,18 @@ export const createTextWriter = (
     ahead: chain.ahead,
     forced: matcher?.forced,
     write(logits) {
-      const id = chain.next(logits.subarray(0, vocabSize));
+      const given = logits.subarray(0, vocabSize);
+      // A damaged model usually gives no finite logit at all, so only the first logits are all checked.
+      const fault = count === 0 ? firstNonfinite(given) : undefined;
+      if (fault !== undefined) throw logitsFault("generate", fault);
+      const id = chain.next(given);
       if (id === null) {
         const rest = watch.push(stream.end());
         text += rest.text + (rest.stopped ? "" : watch.end());
         finishReason = rest.stopped ? "stop" : "endOfText";
         return null;
       }
+      if (!Number.isFinite(given[id])) throw logitsFault("generate", given[id]);
       const index = count++;
       matcher?.accept(id);
       // If no token may follow the text, it ends without an end token.

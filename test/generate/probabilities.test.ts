@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
+import { beamSearch } from "#foretoken/generate/beam-search.js";
 import type { GenerateEvent, TokenEvent } from "#foretoken/generate/events.js";
 import { generate } from "#foretoken/generate/generate.js";
 import type { GenerateOptions } from "#foretoken/generate/options.js";
@@ -81,8 +82,12 @@ forEachBackend("probabilities of generated tokens", ({ open }) => {
     const bad = hashedModel(backend, lm.model.config, characters.length);
     backend.write(bad.arena.storage, new Float32Array(bad.layout.length).fill(Number.NaN));
     const broken = languageModel(bad, lm.tokenizer);
-    const first = generate(broken, { prompt: "a", candidates: 1 }).next();
-    await expect(first).rejects.toThrow("generate: candidates: the model's logits must be numbers");
+    const must = "the model's logits must be finite numbers; got NaN";
+    for (const options of [{}, { candidates: 1 }, { temperature: 0 }]) {
+      const first = generate(broken, { prompt: "ab", ...options }).next();
+      await expect(first, JSON.stringify(options)).rejects.toThrow(must);
+    }
+    await expect(beamSearch(broken, { prompt: "a", beams: 2, maxNewTokens: 2 })).rejects.toThrow(must);
     await broken.close();
   });
 });

@@ -172,6 +172,6 @@ describe("score", () => {
   it("refuses to tell what is not finite", async () => {
     const bad = languageModel(hashedModel(backend, config, tokenizer.vocabSize), tokenizer);
     backend.write(bad.model.arena.storage, new Float32Array(bad.model.layout.length).fill(Number.NaN));
-    await expect(bad.score("the cat")).rejects.toThrow("score: log-probabilities must be finite; got NaN");
+    await expect(bad.score("the cat")).rejects.toThrow("score: the model's logits must be finite numbers; got NaN");
   });
 });

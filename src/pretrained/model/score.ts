@@ -4,6 +4,7 @@ import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readTensor } from "../../autograd/tensor.ts";
 import { checkIdList } from "../../core/checks/check-arguments.ts";
 import { ConfigError, ShapeError } from "../../core/errors/errors.ts";
+import { logitsFault } from "../../core/errors/logits-fault.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
 import { show } from "../../core/text/show.ts";
 import { checkPredictable } from "../../data/batches.ts";
@@ -179,14 +180,7 @@ export const score = async (
     await yieldToHost();
   }
   const total = logProbs.reduce((sum, value) => sum + value, 0);
-  if (!Number.isFinite(total)) {
-    throw new ConfigError({
-      where: "score",
-      must: "log-probabilities must be finite",
-      got: String(total),
-      hint: "another checkpoint: this one is damaged, or its training diverged",
-    });
-  }
+  if (!Number.isFinite(total)) throw logitsFault("score", Number.NaN);
   return {
     tokens: scoredTokens(ids, { unpredicted, logProbs, candidates }, tokenizer),
     total,

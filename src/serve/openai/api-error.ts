@@ -1,5 +1,5 @@
 /** Errors in the format that OpenAI's clients read: https://platform.openai.com/docs/guides/error-codes/api-errors */
-import { ForetokenError } from "../../core/errors/errors.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 import { HttpError } from "../http/http-error.ts";
 import { failureOf, jsonAnswer } from "../http/json.ts";
 
@@ -42,14 +42,15 @@ const typeOf = (status: number): ErrorType => {
 };
 
 /**
- * Adds a status and details to any error. An error of the library is a mistake in the request. Any other error is a
- * fault of the server.
+ * Adds a status and details to any error. An error of the library is a mistake in the request, unless the model is
+ * damaged. Any other error is a fault of the server.
  */
 export const apiErrorOf = (error: unknown): ApiError => {
   if (error instanceof ApiError) return error;
   const { error: message, field } = failureOf(error);
   if (error instanceof HttpError) return new ApiError(error.status, message, { param: error.field });
-  return new ApiError(error instanceof ForetokenError ? 400 : 500, message, { param: field });
+  const isMistake = error instanceof ForetokenError && !(error instanceof CheckpointError);
+  return new ApiError(isMistake ? 400 : 500, message, isMistake ? { param: field } : {});
 };
 
 /** The JSON body of a response with an error. */

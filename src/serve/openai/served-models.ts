@@ -51,17 +51,23 @@ interface Loaded {
   replaced: boolean;
 }
 
+interface Failed {
+  readonly version: string;
+  readonly attempts: number;
+  /** Time of the next attempt with this version. Another version is tried immediately. */
+  readonly notBefore: number;
+  /** The last line about it. */
+  readonly told: string;
+}
+
 interface Served {
   readonly source: ModelSource;
   readonly templates: TemplateRenderer;
   loaded: Loaded;
   /** Version of the model's files when the model was loaded. */
   version: string;
-  /**
-   * `failures`: number of failed attempts to load the replaced files. `notBefore`: earliest time of the next attempt.
-   */
-  failures: number;
-  notBefore: number;
+  /** Failed attempts to load a version of the replaced files. Undefined: the last attempt succeeded. */
+  failed: Failed | undefined;
   loading: Promise<void> | undefined;
   /** Number of texts in progress, and number of waiting texts. */
   texts: number;
@@ -168,6 +174,16 @@ const stateOf = async ({ source, loaded, texts }: Served): Promise<ModelState> =
   counts: await loaded.engine.counts(),
 });
 
+/** The files may be incomplete, so later calls try again, at growing intervals. */
+const failedAgain = (before: Failed | undefined, version: string, told: string): Failed => {
+  const attempts = before?.version === version ? before.attempts + 1 : 1;
+  const waitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** (attempts - 1));
+  return { version, attempts, notBefore: performance.now() + waitMs, told };
+};
+
+const mustWait = ({ failed }: Served, version: string): boolean =>
+  failed?.version === version && performance.now() < failed.notBefore;
+
 /**
  * Loads all models.
  * @param tell gets a line for the user when a model was loaded again, or could not be loaded.
@@ -196,8 +212,7 @@ export const openServedModels = async (
         loaded: await open(source, sizes, version, speculate),
         loading: undefined,
         texts: 0,
-        failures: 0,
-        notBefore: 0,
+        failed: undefined,
       });
     } catch (error) {
       for (const { loaded } of all) close(loaded);
@@ -229,14 +244,13 @@ export const openServedModels = async (
     try {
       served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
-      // The files may be incomplete. Later calls try again, at growing intervals. Only the first failure is reported.
-      if (served.failures === 0)
-        tell(`${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`);
-      served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
+      const told = `${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`;
+      if (told !== served.failed?.told) tell(told);
+      served.failed = failedAgain(served.failed, version, told);
       return;
     }
     served.version = version;
-    served.failures = 0;
+    served.failed = undefined;
     before.replaced = true;
     if (before.uses === 0) close(before);
     tell(`${source.name} was replaced; the new files are loaded`);
@@ -278,7 +292,9 @@ export const openServedModels = async (
         if (served.loading !== undefined) continue;
         const version = await served.source.version();
         // If the folder does not exist, the old model stays.
+        if (version === served.version) served.failed = undefined;
         if (isClosed || version === undefined || version === served.version) continue;
+        if (mustWait(served, version)) continue;
         // Another call may have begun to load while this call waited for the version.
         if (served.loading !== undefined) continue;
         served.loading = loadAnew(served, version).finally(() => {

@@ -1,5 +1,5 @@
 /** Evaluates a run's model and writes samples. */
-import { ConfigError } from "../../core/errors/errors.ts";
+import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
 import { type Evaluation, evaluate } from "../../evaluate/evaluate.ts";
 import { generate } from "../../generate/generate.ts";
@@ -136,15 +136,16 @@ const sampleText = async ({ input, lm }: Running, maxNewTokens: number): Promise
   const { prompt, team, config, documents } = input;
   const stop = team.asked === undefined ? {} : { signal: team.asked };
   let text = "";
-  for await (const event of generate(lm, {
-    prompt: documents?.promptIds ?? prompt,
-    maxNewTokens,
-    seed: config.train.seed,
-    ...stop,
-  })) {
-    if (event.type === "token") text += event.text;
-    else if (event.finishReason === "aborted") return null;
-    await yieldToHost();
+  const options = { prompt: documents?.promptIds ?? prompt, maxNewTokens, seed: config.train.seed, ...stop };
+  try {
+    for await (const event of generate(lm, options)) {
+      if (event.type === "token") text += event.text;
+      else if (event.finishReason === "aborted") return null;
+      await yieldToHost();
+    }
+  } catch (error) {
+    // The logits were not finite. The steps and evaluations decide whether the run ends; a sample does not.
+    if (!(error instanceof CheckpointError)) throw error;
   }
   return text;
 };

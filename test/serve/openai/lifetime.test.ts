@@ -1,9 +1,12 @@
 /** Clients that disconnect, models that are replaced, and the end of a server. */
 import { once } from "node:events";
-import { cp, mkdir, rename } from "node:fs/promises";
+import { cp, mkdir, rename, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { servedSources } from "#foretoken/cli/model/served-sources.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
+import { logitsFault } from "#foretoken/core/errors/logits-fault.js";
+import { apiErrorOf, errorBody } from "#foretoken/serve/openai/api-error.js";
 import { type Lease, openServedModels, type ServedModels } from "#foretoken/serve/openai/served-models.js";
 import { writeTexts } from "#foretoken/serve/openai/texts.js";
 import {
@@ -140,15 +143,29 @@ describe("a model whose folder is replaced", () => {
     expect(told[1]).toMatch(/^replaced was replaced, but cannot be loaded: /u);
     await models.refresh();
     expect(told).toHaveLength(2);
+    // Other files are tried without a wait, and another reason is reported.
+    await writeFile(`${place}/model.safetensors`, "no weights");
+    await models.refresh();
+    expect(told[2]).toMatch(/^replaced was replaced, but cannot be loaded: .*model\.safetensors/u);
+    await models.refresh();
+    expect(told).toHaveLength(3);
     const still = models.take(undefined, 1);
     expect(still.fingerprint).toBe(after.fingerprint);
     expect(await write(still, 3)).not.toBe("");
     still.release();
+    await rename(place, `${place}-damaged`);
+    await cp(`${place}-gone`, place, { recursive: true });
+    await models.refresh();
+    expect(told.slice(3)).toEqual(["replaced was replaced; the new files are loaded"]);
+    await rename(place, `${place}-good`);
+    await rename(`${place}-damaged`, place);
+    await models.refresh();
+    expect(told[4]).toBe(told[2]);
     await models.close();
     await rename(place, `${place}-half`);
     await rename(`${place}-old`, place);
     await models.refresh();
-    expect(told).toHaveLength(2);
+    expect(told).toHaveLength(5);
   });
 });
 
@@ -201,5 +218,17 @@ describe("the end of a server", () => {
         [503, error.message],
       ]),
     );
+  });
+});
+
+it("a damaged model is the server's fault, and a wrong request is the client's", () => {
+  const damaged = apiErrorOf(logitsFault("generate", Number.NaN));
+  expect({ ...errorBody(damaged).error, status: damaged.status }).toEqual({
+    ...{ status: 500, type: "server_error", param: null, code: null },
+    message: expect.stringContaining("the model's logits must be finite numbers; got NaN"),
+  });
+  const wrong = apiErrorOf(new ConfigError({ where: "request.seed", must: "must be a number", got: "text" }));
+  expect({ type: errorBody(wrong).error.type, status: wrong.status }).toEqual({
+    ...{ status: 400, type: "invalid_request_error" },
   });
 });
