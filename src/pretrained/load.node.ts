@@ -77,8 +77,9 @@ export interface LoadOptions {
   readonly base?: string | undefined;
   /**
    * Whether the model must have the weights that the adapter was trained on. Adapters that Foretoken wrote contain the
-   * SHA-256 of these weights. If true, other weights are refused. If false, any weights of the right shapes are
-   * accepted, for example a quantized version of the model. Default: true.
+   * SHA-256 of these weights, except GGUF files. If true, other weights are refused. If false, or if the adapter contains
+   * no SHA-256, any weights of the right shapes are accepted, for example a quantized version of the model. Default:
+   * true.
    */
   readonly baseCheck?: boolean | undefined;
   /**

@@ -17,7 +17,7 @@ export const baseFlag = (command: Command): Command =>
 export const baseCheckFlag = (command: Command): Command =>
   command.option(
     "--no-base-check",
-    "allow any base weights of the right shape for an adapter (default: only the weights that the adapter was trained on, checked by SHA-256)",
+    "allow any base weights of the right shape for an adapter (default: only the weights that the adapter was trained on; their SHA-256 is in adapters that Foretoken wrote, but not in GGUF files)",
   );
 
 /** Adds the flags for adapters. */

@@ -16,13 +16,18 @@ import { evaluateTogether } from "./evaluate-together.ts";
 import { note, type Running } from "./running.ts";
 
 /** Refuses a loss whose perplexity is not finite. */
-const checkFinite = (where: string, valLoss: number, perplexity: number): void => {
+const checkFinite = (
+  where: string,
+  valLoss: number,
+  perplexity: number,
+  hint = "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
+): void => {
   if (Number.isFinite(perplexity)) return;
   throw new ConfigError({
     where,
     must: "the perplexity of the held-out text must stay finite",
     got: `the perplexity of ${valLoss} nats per token`,
-    hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
+    hint,
   });
 };
 
@@ -70,7 +75,11 @@ export const measure = async (run: Running, reason: EvalEvent["reason"]): Promis
   if (evaluated === undefined) return undefined;
   const { natsPerToken: valLoss, ...rest } = evaluated;
   const { step, lossSum, lossCount, best } = position.progress;
-  checkFinite(`evaluation after step ${step}`, valLoss, rest.perplexity);
+  if (reason === "begin") {
+    checkFinite("evaluation of the initial weights", valLoss, rest.perplexity, "another model: this model is damaged");
+  } else {
+    checkFinite(`evaluation after step ${step}`, valLoss, rest.perplexity);
+  }
   const averaged = await averagedEvaluation(run);
   if (averaged === undefined) return undefined;
   const isBest = best === null || valLoss < best.valLoss;

@@ -1,4 +1,4 @@
-import { access, readdir } from "node:fs/promises";
+import { access, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
@@ -9,13 +9,16 @@ import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { languageModel } from "#foretoken/pretrained/model/language-model.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
+import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { type TrainOptions, train } from "#foretoken/train/train.node.js";
 import { readSnapshot } from "#foretoken/trainer/state.js";
 import { createTrainer } from "#foretoken/trainer/trainer.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { furthest, gradientError, largest } from "../../support/closeness.ts";
-import { hashedIds } from "../../support/models.ts";
+import { hashedIds, hashedModel } from "../../support/models.ts";
 import {
   anyBackend,
   checkpointHashes,
@@ -308,6 +311,22 @@ describe("a run that breaks off", () => {
       /^evaluation after step 1: the perplexity of the held-out text must stay finite; got the perplexity of /,
     );
     expect((await readdir(out)).sort()).toEqual(["README.md", "metrics.jsonl", "run.json"]);
+  });
+
+  it("before its first step, because of the model that it begins with, blames this model", async () => {
+    const directory = newPath();
+    const backend = await openBackend("reference");
+    const tokenizer = charTokenizer(Array.from(new Set(await readFile(data, "utf8"))).sort());
+    const { model: config } = resolveConfig("book", [changed({})]);
+    const huge = hashedModel(backend, config, tokenizer.vocabSize);
+    // The weights are finite, but their products are not.
+    backend.write(huge.arena.storage, new Float32Array(huge.layout.length).fill(3e38));
+    await savePretrained(directory, languageModel(huge, tokenizer));
+    await backend.close();
+    const training = collect(train({ ...options(null), initFrom: directory }));
+    await expect(training).rejects.toThrow(
+      /^evaluation of the initial weights: .*; try another model: this model is damaged$/u,
+    );
   });
 
   it("because the reader stops reading gives its memory back and can be resumed from the last checkpoint", async () => {

@@ -1,4 +1,5 @@
 /** Opens the base model of an adapter and checks that the adapter was trained on this model. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
@@ -9,6 +10,7 @@ import type { OpenedAdapter } from "../opened.ts";
 import { differsFromKept } from "./as-trained.node.ts";
 import { isBase, notBase, trainedOn } from "./check.ts";
 import { placeOfBase, placesOfBase, unlessDamaged } from "./find.node.ts";
+import { keptBaseOf } from "./places.node.ts";
 
 /** Options that choose the base model of an adapter. */
 export interface BaseOptions {
@@ -82,6 +84,17 @@ const withBaseHint = (error: CheckpointError): CheckpointError => {
     hint: hint === undefined ? "base MODEL" : `base MODEL, or ${hint}`,
     cause: error,
   });
+};
+
+/** Says in `error` that the base model that the adapter's run keeps was not used, because it is damaged. */
+const withKeptFault = async (
+  error: CheckpointError,
+  { where, baseHash }: Pick<OpenedAdapter, "where" | "baseHash">,
+): Promise<CheckpointError> => {
+  const kept = await keptBaseOf(join(where, ".."));
+  if (baseHash === null || !existsSync(kept)) return error;
+  const { got, ...details } = error.details;
+  return new CheckpointError({ ...details, got: `${got}, and damaged weights in ${kept}`, cause: error });
 };
 
 /**
@@ -162,7 +175,7 @@ export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Pr
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     const opened = await openNext(places, error, onNotice);
-    if (opened === undefined) throw withBaseHint(error);
+    if (opened === undefined) throw withBaseHint(await withKeptFault(error, searched));
     return withOthers(opened, places, options);
   }
 };

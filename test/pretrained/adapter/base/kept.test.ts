@@ -135,8 +135,13 @@ describe("the base that a run of adapters keeps", () => {
     expect(found.mean).toBe(mean);
     expect(found.lines.join("\n")).toContain(`using ${join(run, "base", "model.gguf")} instead`);
     const place = join(run, "base", "model.gguf");
-    await damage(model);
+    await rename(model, `${model}-gone`);
     await damage(place);
+    await expect(scoreOf(join(run, "checkpoint"))).rejects.toThrow(
+      `must be on this disk; got ${JSON.stringify(model)}, and damaged weights in ${place}; try base MODEL`,
+    );
+    await rename(`${model}-gone`, model);
+    await damage(model);
     expect(await keepAgain(run, model)).toEqual([`run/base: the copy was damaged; copied again from ${model}`]);
     expect(await readFile(place)).toEqual(await readFile(model));
     expect((await readdir(run)).filter((name) => name.includes("base"))).toEqual(["base"]);
