@@ -246,8 +246,9 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Side by side").check();
     // The page begins with the model of another run.
     const models = page.locator(".column select");
+    await expect.poll(() => models.nth(1).inputValue(), { timeout: 30_000 }).toMatch(/^runs\/(?!first\/)/);
     const model = await models.nth(0).inputValue();
-    expect(await models.nth(1).inputValue()).toMatch(/^runs\/(?!first\/)/);
+    expect(model).toMatch(/^runs\/first\//);
     await models.nth(1).selectOption(model);
     await page.getByRole("button", { name: "Write", exact: true }).click();
     const [left, right] = [page.locator(".column").nth(0), page.locator(".column").nth(1)];
