@@ -30,15 +30,27 @@ struct Call {
 
 class Pool;
 
+// Maximum number of calls of Together::run.
+constexpr int kMostTogether = 4;
+
+// For a kernel that computes consecutive calls at the same time, with the results of one call after the other. Both are
+// null for any other kernel.
+struct Together {
+  // Whether `next` may be computed together with `calls`.
+  bool (*joins)(const Call* calls, int count, const Call& next) = nullptr;
+  void (*run)(const Call* calls, int count, Pool& pool) = nullptr;
+};
+
 struct Kernel {
   KernelDeclaration declaration;
   void (*run)(const Call& call, Pool& pool);
+  Together together;
 };
 
 // The entry for the kernel kRun in the table of kernels. kRun takes its arguments as an Args.
 template <typename Args, void (*kRun)(const Args& args, Pool& pool)>
-constexpr Kernel kernelOf() {
-  return {kDeclarations[Args::kIndex], [](const Call& call, Pool& pool) { kRun(Args::of(call), pool); }};
+constexpr Kernel kernelOf(Together together = {}) {
+  return {kDeclarations[Args::kIndex], [](const Call& call, Pool& pool) { kRun(Args::of(call), pool); }, together};
 }
 
 struct KernelTable {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "heap.h"
+#include "integers.h"
 #include "parallel.h"
 
 namespace foretoken {
@@ -72,11 +73,10 @@ int64_t Storages::clear() {
   return bytes;
 }
 
-int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet) {
+// Reads the call of a packet. Returns kDispatched, or the reason for which the packet is refused.
+static int readCall(const KernelTable& table, const Storages& storages, const double* packet, Call& call) {
   if (!(packet[0] >= 0 && packet[0] < table.count)) return kNoSuchKernel;
-  const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
-  const KernelDeclaration& declaration = kernel.declaration;
-  Call call;
+  const KernelDeclaration& declaration = table.kernels[static_cast<int>(packet[0])].declaration;
   call.narrow = table.narrow ? static_cast<uint32_t>(packet[kPacketNarrow]) & declaration.activations : 0;
   for (int i = 0; i < declaration.buffers; i++) {
     const double* buffer = packet + kPacketBuffers + 3 * i;
@@ -92,15 +92,33 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   for (int i = 0; i < declaration.floats; i++) call.floats[i] = packet[kPacketFloats + i];
   call.bfloat16 = packet[kPacketOperands] == 1;
   call.wholeTiles = packet[kPacketOperands] == 2;
-  kernel.run(call, pool);
-  return pool.takeOutOfMemory() ? kOutOfMemory : kDispatched;
+  return kDispatched;
+}
+
+int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet) {
+  return dispatchAll(table, storages, pool, packet, 1);
 }
 
 int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count) {
-  int outcome = kDispatched;
-  for (int64_t i = 0; i < count && outcome == kDispatched; i++)
-    outcome = dispatch(table, storages, pool, packets + i * kPacketLength);
-  return outcome;
+  Call calls[kMostTogether];
+  for (int64_t i = 0; i < count;) {
+    const double* const packet = packets + i * kPacketLength;
+    const int outcome = readCall(table, storages, packet, calls[0]);
+    if (outcome != kDispatched) return outcome;
+    const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
+    int together = 1;
+    for (; kernel.together.joins != nullptr && together < min(count - i, kMostTogether); together++) {
+      const double* const next = packet + together * kPacketLength;
+      // A packet that is refused is read again, and then reported, after the calls before it.
+      if (next[0] != packet[0] || readCall(table, storages, next, calls[together]) != kDispatched) break;
+      if (!kernel.together.joins(calls, together, calls[together])) break;
+    }
+    if (together == 1) kernel.run(calls[0], pool);
+    else kernel.together.run(calls, together, pool);
+    if (pool.takeOutOfMemory()) return kOutOfMemory;
+    i += together;
+  }
+  return kDispatched;
 }
 
 }  // namespace foretoken

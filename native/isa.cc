@@ -1,5 +1,7 @@
 // The kernels of one instruction set. This file is compiled once for each instruction set, with the flags of that set.
 // See simd.h. generated/kernels.h lists the kernels and their order; their definitions are here.
+#include <type_traits>
+
 #include "call.h"
 #include "parallel.h"
 #include "simd.h"
@@ -32,7 +34,12 @@
 namespace foretoken::FT_ISA {
 
 namespace {
-#define FT_KERNEL(kernel, Args) kernelOf<Args, kernel>(),
+template <typename Args>
+constexpr Together togetherOf() {
+  if constexpr (std::is_same_v<Args, BlocksLinearForwardArgs>) return kBlocksLinearTogether;
+  return {};
+}
+#define FT_KERNEL(kernel, Args) kernelOf<Args, kernel>(togetherOf<Args>()),
 constexpr Kernel kKernels[] = {FT_EACH_KERNEL(FT_KERNEL)};
 #undef FT_KERNEL
 }  // namespace

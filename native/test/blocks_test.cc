@@ -89,9 +89,50 @@ void blocks(Suite& s, const Form& form, int64_t m, int64_t n, int64_t k) {
               [&](int64_t i) { return i % stride < n ? product(i / stride, i % stride) : 0; });
 }
 
+// Products of the same rows of x, one after the other and together: three forms, and matrices that one thread or
+// several threads compute.
+void blocksTogether(Suite& s, int64_t m, int64_t k) {
+  const std::vector<int64_t> numbers = {4, 1, 4, 7}, rows = {33, 16, 150, 40};
+  const Floats x = s.randomFloats(m * k), other = s.randomFloats(m * k);
+  std::vector<Words> weights;
+  std::vector<Floats> results, wanted;
+  std::vector<BlocksLinearForwardArgs> calls;
+  const Floats bias = s.randomFloats(150);
+  for (size_t i = 0; i < rows.size(); i++) {
+    const Form& form = forms()[static_cast<size_t>(numbers[i])];
+    const int64_t n = rows[i];
+    const Words file = fileRows(s, form, n, k);
+    weights.emplace_back(form.panelWords(n, k), false);
+    s.call(BlocksPackArgs{.x = file.data(), .y = weights[i].data(), .rows = n, .k = k, .form = form.number});
+    results.push_back(s.floats(m * n));
+    wanted.push_back(s.floats(m * n));
+    calls.push_back({.x = x.data(), .w = weights[i].data(), .bias = i == 2 ? bias.data() : nullptr, .addend = nullptr,
+                     .y = results[i].data(), .m = m, .n = n, .k = k, .yStride = n, .form = form.number});
+    BlocksLinearForwardArgs alone = calls[i];
+    alone.y = wanted[i].data();
+    s.callTogether(std::vector{alone});
+  }
+  for (size_t count = 2; count <= calls.size(); count++) {
+    for (Floats& result : results)
+      for (int64_t i = 0; i < result.size(); i++) result[i] = 0;
+    s.expectTrue("products of the same rows join", s.callTogether(std::vector(calls.begin(), calls.begin() + static_cast<int64_t>(count))));
+    for (size_t i = 0; i < count; i++) s.expectSame("a product computed together", results[i], wanted[i]);
+  }
+  const auto refused = [&](const char* what, auto change) {
+    std::vector<BlocksLinearForwardArgs> two = {calls[0], calls[1]};
+    change(two[1]);
+    s.expectTrue(what, !s.callTogether(two));
+  };
+  refused("a product of other rows does not join", [&](auto& next) { next.x = other.data(); });
+  refused("a product of fewer rows does not join", [&](auto& next) { next.m = m - 1; });
+  refused("a product that adds an earlier result does not join", [&](auto& next) { next.addend = results[0].data(); });
+  refused("a product that overwrites an earlier result does not join", [&](auto& next) { next.y = results[0].data() + m * 33 - 1; });
+}
+
 }  // namespace
 
 void testBlocks(Suite& s) {
+  for (const int64_t m : {1, 2, 19}) blocksTogether(s, m, 256);
   for (const Form& form : forms()) {
     blocks(s, form, 1, 1, 256);
     blocks(s, form, 1, 150, 256);

@@ -153,6 +153,22 @@ class Suite {
     else kernel.run(call, pool_);
   }
 
+  // Runs consecutive calls of one kernel together, with activations in float32. @returns false, and runs nothing, if the
+  // kernel does not take them together.
+  template <typename Args>
+  bool callTogether(const std::vector<Args>& all) {
+    const Together& together = table_.kernels[Args::kIndex].together;
+    std::vector<Call> calls;
+    for (const Args& args : all) {
+      calls.push_back(args.template toCall<Call>());
+      calls.back().bfloat16 = way_.bfloat16;
+      const int before = static_cast<int>(calls.size()) - 1;
+      if (before > 0 && !together.joins(calls.data(), before, calls.back())) return false;
+    }
+    together.run(calls.data(), static_cast<int>(calls.size()), pool_);
+    return true;
+  }
+
   // Caches expected results: the n-th call returns the same value as the n-th call in the first suite with these
   // settings. Use it only for values that depend only on the inputs. These are equal for every table and number of
   // threads. With a sanitizer, sums in double take longer than the kernels, so the cache saves time.
@@ -181,6 +197,12 @@ class Suite {
     if (!way_.judged || std::memcmp(got.data(), wanted.data(), sizeof(float) * static_cast<size_t>(got.size())) == 0) return;
     failures_++;
     std::printf("%s, %d threads: %s has other bits\n", table_.instructionSet, pool_.threads(), what);
+  }
+
+  void expectTrue(const char* what, bool holds) {
+    if (holds) return;
+    failures_++;
+    std::printf("%s, %d threads: %s does not hold\n", table_.instructionSet, pool_.threads(), what);
   }
 
   // Adds the bits of a result to the digest. Digests are compared between numbers of threads.

@@ -131,13 +131,77 @@ constexpr int kPanelsTogether = kLanes >= 8 ? 4 : 1;
 // Multiply-adds for which one more thread is worth waking.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
-// Declared in src/backend/kernels/blocks.ts.
-static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) {
+// Multiplies all rows of x by panels [begin, end) of the weights of `args`. `next`: the panel that this thread reads
+// after these panels; null if there is none. `scratch`: memory for tiles; null if tiles are not used.
+static void multiplyPart(const BlocksLinearForwardArgs& args, const ByteRows& x, int64_t begin, int64_t end,
+                         const uint8_t* next, [[maybe_unused]] void* scratch) {
   const int64_t m = args.m, n = args.n, k = args.k;
+  const uint8_t* const w = reinterpret_cast<const uint8_t*>(static_cast<const uint32_t*>(args.w));
+  withElements(args.y, [&]<typename T>(T* y) {
+    const BlocksResult<T> result{y, n, args.yStride, args.bias.orNull(), args.addend.orNull()};
+    withBlockForm(args.form, [&]<class Form>(Form) {
+      const int64_t panelBytes = Form::panelBytes(k);
+#if defined(FT_TILES)
+      if (scratch != nullptr) {
+        [[maybe_unused]] const BlockTileScope<Form::kIsHalved> scope;
+        const int64_t together = BlockTileScratch::panelsOf(k);
+        for (int64_t first = begin; first < end; first += together)
+          multiplyPanelsByTiles<Form>(
+              x, w + first * panelBytes, min(end - first, together), static_cast<char*>(scratch), m,
+              [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { result.take(sums, first + panel, row, rows); });
+        return;
+      }
+#endif
+      const bool streams = divideUp(n, kPanelRows) * panelBytes >= kStreamedBytes;
+      alignas(64) float sums[max(kRowsTogether, kPanelsTogether) * kPanelRows];
+      int64_t panel = begin;
+      if (m == 1 && kPanelsTogether > 1) {
+        const auto together = [&]<int kPanels>() {
+          for (; panel + kPanels <= end; panel += kPanels) {
+            const uint8_t* const at = w + panel * panelBytes;
+            const bool last = panel + kPanelsTogether >= end;
+            const int64_t ahead = !last ? kPanelsTogether * panelBytes : next != nullptr ? next - at : 0;
+            multiplyPanels<Form, kPanels>(x, at, panelBytes, 0, ahead, sums);
+            for (int i = 0; i < kPanels; i++) result.take(sums + i * kPanelRows, panel + i, 0, 1);
+          }
+        };
+        if constexpr (kPanelsTogether > 2) together.template operator()<4>();
+        if constexpr (kPanelsTogether > 1) together.template operator()<2>();
+        together.template operator()<1>();
+      }
+      for (; panel < end; panel++) {
+        const uint8_t* const at = w + panel * panelBytes;
+        const BlockPanel<Form> weights(at, k);
+        const int64_t ahead = streams && panel + 1 < end ? panelBytes : 0;
+        int64_t row = 0;
+        const auto together = [&]<int kRows>() {
+          for (; row + kRows <= m; row += kRows) {
+            // The first rows prefetch the next panel. Later rows find this panel in the cache.
+            const StreamPrefetch prefetch(at + ahead, row == 0 ? ahead : 0, x.blocks);
+            multiplyPanel<Form, kRows>(x, weights, row, prefetch, sums);
+            result.take(sums, panel, row, kRows);
+          }
+        };
+        if constexpr (kRowsTogether > 4) together.template operator()<8>();
+        if constexpr (kRowsTogether > 2) together.template operator()<4>();
+        if constexpr (kRowsTogether > 1) together.template operator()<2>();
+        together.template operator()<1>();
+      }
+    });
+  });
+}
+
+// Computes `count` products of the same rows of x. The rows are rounded once, and threads wait for each other once. In
+// generation, the products of a layer's queries, keys and values are short. (Measured on a Xeon with two threads and a model
+// of 135 million weights: a token takes 2% less time with 8 bits, and 5% less with 4 bits.)
+static void multiplyBlocks(const BlocksLinearForwardArgs* products, int count, Pool& pool) {
+  const int64_t m = products[0].m, k = products[0].k;
 #if defined(FT_TILES)
   // For fewer rows, tiles are not faster.
   const bool tiles = m > kRowsTogether;
   if (tiles && !pool.reserveScratch(BlockTileScratch::panelsOf(k) * BlockTileScratch::bytes(k))) return;
+#else
+  constexpr bool tiles = false;
 #endif
   void* const memory = pool.sharedScratch(ByteRows::bytes(m, k));
   if (memory == nullptr) return;
@@ -145,66 +209,57 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
 #if defined(FT_TILES)
   if (tiles) x.clearAfter(m);
 #endif
-  withElements(args.x, [&]<typename T>(const T* from) {
+  withElements(products[0].x, [&]<typename T>(const T* from) {
     parallelRanges(pool, m, max(8192 / max(k, 1), 1), [&](int64_t begin, int64_t end, int) {
       for (int64_t row = begin; row < end; row++) x.round(from + row * k, row);
     });
   });
-  const uint8_t* const w = reinterpret_cast<const uint8_t*>(static_cast<const uint32_t*>(args.w));
+  int64_t panels = 0;
+  for (int i = 0; i < count; i++) panels += divideUp(products[i].n, kPanelRows);
   const int64_t grain = max(kBlocksWork / max(m * k * kPanelRows, 1), 1);
-  withElements(args.y, [&]<typename T>(T* y) {
-    const BlocksResult<T> result{y, n, args.yStride, args.bias.orNull(), args.addend.orNull()};
-    withBlockForm(args.form, [&]<class Form>(Form) {
-      const int64_t panelBytes = Form::panelBytes(k);
-      const bool streams = divideUp(n, kPanelRows) * panelBytes >= kStreamedBytes;
-      parallelParts(pool, divideUp(n, kPanelRows), grain, [&](int64_t begin, int64_t end, [[maybe_unused]] int thread) {
-        const auto take = [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { result.take(sums, panel, row, rows); };
-#if defined(FT_TILES)
-        if (tiles) {
-          [[maybe_unused]] const BlockTileScope<Form::kIsHalved> scope;
-          const int64_t together = BlockTileScratch::panelsOf(k);
-          for (int64_t first = begin; first < end; first += together)
-            multiplyPanelsByTiles<Form>(
-                x, w + first * panelBytes, min(end - first, together), static_cast<char*>(pool.scratch(thread)), m,
-                [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { take(sums, first + panel, row, rows); });
-          return;
-        }
-#endif
-        alignas(64) float sums[max(kRowsTogether, kPanelsTogether) * kPanelRows];
-        int64_t panel = begin;
-        if (m == 1 && kPanelsTogether > 1) {
-          const auto together = [&]<int kPanels>() {
-            for (; panel + kPanels <= end; panel += kPanels) {
-              const int64_t ahead = panel + kPanelsTogether < end ? kPanelsTogether * panelBytes : 0;
-              multiplyPanels<Form, kPanels>(x, w + panel * panelBytes, panelBytes, 0, ahead, sums);
-              for (int i = 0; i < kPanels; i++) take(sums + i * kPanelRows, panel + i, 0, 1);
-            }
-          };
-          if constexpr (kPanelsTogether > 2) together.template operator()<4>();
-          if constexpr (kPanelsTogether > 1) together.template operator()<2>();
-          together.template operator()<1>();
-        }
-        for (; panel < end; panel++) {
-          const uint8_t* const at = w + panel * panelBytes;
-          const BlockPanel<Form> weights(at, k);
-          const int64_t ahead = streams && panel + 1 < end ? panelBytes : 0;
-          int64_t row = 0;
-          const auto together = [&]<int kRows>() {
-            for (; row + kRows <= m; row += kRows) {
-              // The first rows prefetch the next panel. Later rows find this panel in the cache.
-              const StreamPrefetch prefetch(at + ahead, row == 0 ? ahead : 0, x.blocks);
-              multiplyPanel<Form, kRows>(x, weights, row, prefetch, sums);
-              take(sums, panel, row, kRows);
-            }
-          };
-          if constexpr (kRowsTogether > 4) together.template operator()<8>();
-          if constexpr (kRowsTogether > 2) together.template operator()<4>();
-          if constexpr (kRowsTogether > 1) together.template operator()<2>();
-          together.template operator()<1>();
-        }
-      });
-    });
+  parallelParts(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
+    int64_t first = 0;  // the first panel of this product, among the panels of all products
+    for (int i = 0; i < count && first < end; i++) {
+      const int64_t own = divideUp(products[i].n, kPanelRows);
+      const bool continues = i + 1 < count && end > first + own && products[i + 1].form == products[i].form;
+      const uint32_t* const next = continues ? static_cast<const uint32_t*>(products[i + 1].w) : nullptr;
+      const int64_t from = max(begin - first, 0), to = min(end - first, own);
+      if (from < to)
+        multiplyPart(products[i], x, from, to, reinterpret_cast<const uint8_t*>(next), tiles ? pool.scratch(thread) : nullptr);
+      first += own;
+    }
   });
 }
+
+// Declared in src/backend/kernels/blocks.ts.
+static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) { multiplyBlocks(&args, 1, pool); }
+
+// Consecutive products of the same x, of which none reads or overwrites a result of another.
+constexpr Together kBlocksLinearTogether = {
+    .joins =
+        [](const Call* calls, int count, const Call& next) {
+          const auto one = BlocksLinearForwardArgs::of(calls[0]), other = BlocksLinearForwardArgs::of(next);
+          if (calls[0].buffers[0] != next.buffers[0] || calls[0].isNarrow(0) != next.isNarrow(0)) return false;
+          if (one.m != other.m || one.k != other.k || other.addend.orNull() != nullptr) return false;
+          const auto endOf = [](const Call& call, const BlocksLinearForwardArgs& args) {
+            const int64_t elements = args.m == 0 ? 0 : (args.m - 1) * args.yStride + args.n;
+            return static_cast<const char*>(call.buffers[4]) + elements * (call.isNarrow(4) ? 2 : 4);
+          };
+          for (int i = 0; i < count; i++) {
+            const auto before = BlocksLinearForwardArgs::of(calls[i]);
+            if (static_cast<const char*>(next.buffers[4]) < endOf(calls[i], before) &&
+                static_cast<const char*>(calls[i].buffers[4]) < endOf(next, other))
+              return false;
+          }
+          return true;
+        },
+    .run =
+        [](const Call* calls, int count, Pool& pool) {
+          const auto productAt = [&](int i) { return BlocksLinearForwardArgs::of(calls[min(i, count - 1)]); };
+          const BlocksLinearForwardArgs products[] = {productAt(0), productAt(1), productAt(2), productAt(3)};
+          static_assert(sizeof products / sizeof products[0] == kMostTogether);
+          multiplyBlocks(products, count, pool);
+        },
+};
 
 }  // namespace foretoken::FT_ISA
