@@ -67,7 +67,7 @@ constexpr int kOutOfMemory = -2;
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet);
 
 // Runs the kernels of `count` contiguous packets. Stops at the first packet that is refused. Returns the result of the
-// last dispatch().
+// last packet. Consecutive calls of a kernel may be computed together (Together of call.h), with the same results.
 int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count);
 
 }  // namespace foretoken

@@ -12,6 +12,7 @@ import { blockBytes } from "#foretoken/backend/memory/memory-cache.js";
 import { ConfigError, DTypeError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import type { HostArray } from "#foretoken/core/tensors/dtype.js";
+import { panels } from "../../conformance/samples/blocks.ts";
 import { compiledBackends } from "./compiled-backends.ts";
 
 const asBytes = ({ buffer, byteOffset, byteLength }: HostArray): Uint8Array =>
@@ -96,6 +97,44 @@ for (const { name, open, missing } of compiledBackends) {
       expect(() => backend.replay?.({ ...calls, owner: {} })).toThrow(ShapeError);
       backend.free(x.storage);
     });
+
+    test.each([1, 3, 20])(
+      "noted products of %i rows by several weights have the bits of single calls, also if one adds the result of another",
+      async (m) => {
+        const k = 256;
+        const weights = [4, 1, 7].map((form, i) => ({ form, n: [40, 33, 150][i] as number }));
+        const place = (data: Int32Array | Float32Array) => {
+          const storage = backend.alloc(data instanceof Int32Array ? "int32" : "float32", data.length);
+          backend.write(storage, data);
+          return { storage, offset: 0 };
+        };
+        const rows = (name: number) => Float32Array.from({ length: m * k }, (_, i) => Math.sin(name + i));
+        const x = place(rows(1));
+        const w = weights.map(({ form, n }) => place(panels(form, n, k)));
+        const sum = place(new Float32Array(m * 40));
+        const results = weights.map(({ n }) => place(new Float32Array(m * n)));
+        const product = (i: number, y = results[i], addend: typeof x | null = null): void => {
+          const { form, n } = weights[i] as (typeof weights)[number];
+          const buffers = { x, w: w[i] as typeof x, bias: null, addend, y: y as typeof x };
+          backend.run("blocksLinearForward", { ...buffers, m, n, k, yStride: n, form });
+        };
+        const all = (): void => {
+          for (const i of [0, 1, 2]) product(i);
+          product(0, sum, results[0]);
+        };
+        const read = () => Promise.all([...results, sum].map(({ storage }) => backend.read(storage)));
+        const calls = backend.record?.(all);
+        if (calls === undefined) throw new Error("a compiled backend notes calls");
+        for (const name of [1, 2]) {
+          backend.write(x.storage, rows(name));
+          backend.replay?.(calls);
+          const replayed = await read();
+          all();
+          expect(replayed).toEqual(await read());
+        }
+        for (const { storage } of [x, ...w, ...results, sum]) backend.free(storage);
+      },
+    );
 
     test("an offset is where a kernel begins", async () => {
       const storage = backend.alloc("float32", 6);
