@@ -126,7 +126,14 @@ void blocksTogether(Suite& s, int64_t m, int64_t k) {
   refused("a product of other rows does not join", [&](auto& next) { next.x = other.data(); });
   refused("a product of fewer rows does not join", [&](auto& next) { next.m = m - 1; });
   refused("a product that adds an earlier result does not join", [&](auto& next) { next.addend = results[0].data(); });
+  refused("a product whose bias is an earlier result does not join", [&](auto& next) { next.bias = results[0].data(); });
   refused("a product that overwrites an earlier result does not join", [&](auto& next) { next.y = results[0].data() + m * 33 - 1; });
+  std::vector<BlocksLinearForwardArgs> two = {calls[0], calls[1]};
+  Floats own = s.randomFloats(m * k);
+  two[0].x = own.data();
+  two[1].x = own.data();
+  two[0].y = own.data();
+  s.expectTrue("a product does not join one that overwrites its rows", !s.callTogether(two));
 }
 
 }  // namespace

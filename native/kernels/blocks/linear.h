@@ -234,22 +234,33 @@ static void multiplyBlocks(const BlocksLinearForwardArgs* products, int count, P
 // Declared in src/backend/kernels/blocks.ts.
 static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) { multiplyBlocks(&args, 1, pool); }
 
-// Consecutive products of the same x, of which none reads or overwrites a result of another.
+// The memory of a result: `elements` of buffer `index` of a call.
+struct Extent {
+  const char *begin, *end;
+
+  Extent(const Call& call, int index, int64_t elements)
+      : begin(static_cast<const char*>(call.buffers[index])), end(begin + elements * (call.isNarrow(index) ? 2 : 4)) {}
+
+  bool overlaps(const Extent& other) const { return begin < other.end && other.begin < end; }
+};
+
+// Consecutive products of the same rows of x, of which none reads or overwrites a result of another.
 constexpr Together kBlocksLinearTogether = {
     .joins =
         [](const Call* calls, int count, const Call& next) {
-          const auto one = BlocksLinearForwardArgs::of(calls[0]), other = BlocksLinearForwardArgs::of(next);
+          const auto argsOf = [](const Call& call) { return BlocksLinearForwardArgs::of(call); };
+          const auto resultOf = [&](const Call& call) {
+            const auto args = argsOf(call);
+            return Extent(call, 4, args.m == 0 ? 0 : (args.m - 1) * args.yStride + args.n);
+          };
+          const auto one = argsOf(calls[0]), other = argsOf(next);
           if (calls[0].buffers[0] != next.buffers[0] || calls[0].isNarrow(0) != next.isNarrow(0)) return false;
           if (one.m != other.m || one.k != other.k || other.addend.orNull() != nullptr) return false;
-          const auto endOf = [](const Call& call, const BlocksLinearForwardArgs& args) {
-            const int64_t elements = args.m == 0 ? 0 : (args.m - 1) * args.yStride + args.n;
-            return static_cast<const char*>(call.buffers[4]) + elements * (call.isNarrow(4) ? 2 : 4);
-          };
+          const Extent x(next, 0, other.m * other.k), y = resultOf(next);
           for (int i = 0; i < count; i++) {
-            const auto before = BlocksLinearForwardArgs::of(calls[i]);
-            if (static_cast<const char*>(next.buffers[4]) < endOf(calls[i], before) &&
-                static_cast<const char*>(calls[i].buffers[4]) < endOf(next, other))
-              return false;
+            const Extent before = resultOf(calls[i]);
+            if (before.overlaps(x) || before.overlaps(y)) return false;
+            if (other.bias.orNull() != nullptr && before.overlaps(Extent(next, 2, other.n))) return false;
           }
           return true;
         },
