@@ -244,7 +244,7 @@ struct Extent {
   bool overlaps(const Extent& other) const { return begin < other.end && other.begin < end; }
 };
 
-// Consecutive products of the same rows of x, of which none reads or overwrites a result of another.
+// Consecutive products of the same rows of x. None of them reads or overwrites a result of another.
 constexpr Together kBlocksLinearTogether = {
     .joins =
         [](const Call* calls, int count, const Call& next) {
