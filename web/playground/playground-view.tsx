@@ -136,6 +136,8 @@ const WritingSettings = () => {
           <input
             type="checkbox"
             checked={isDouble()}
+            // The second column begins with another model than the first, so it needs the list and the first choice.
+            disabled={!isDouble() && (models.value.value === undefined || modelOf("left") === "")}
             onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
           />
           Side by side
