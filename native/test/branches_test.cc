@@ -129,7 +129,7 @@ void countShares(const Call& call, Pool& pool) {
 // Short calls directly after each other. Threads that work in other pools arrive early, late or never, awake or asleep.
 // Every second call divides the threads in another way.
 int runManyCalls(int threads, int calls) {
-  const Kernel kernel{{.name = "countShares", .buffers = 1, .ints = 0, .floats = 0, .activations = 0}, countShares};
+  const Kernel kernel{{.name = "countShares", .buffers = 1, .ints = 0, .floats = 0, .activations = 0}, countShares, {}};
   const KernelTable table{"test", &kernel, 1, false};
   ThreadPool pool(threads);
   if (!pool.start()) std::abort();
