@@ -1,5 +1,6 @@
 import { ConfigError } from "../core/errors/errors.ts";
-import { firstNonfinite, logitsFault } from "../core/errors/logits-fault.ts";
+import { logitsFault } from "../core/errors/logits-fault.ts";
+import { firstNotFinite } from "../core/tensors/finite.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
@@ -128,8 +129,8 @@ export const createTextWriter = (
     write(logits) {
       const given = logits.subarray(0, vocabSize);
       // A damaged model usually gives no finite logit at all, so only the first logits are all checked.
-      const fault = count === 0 ? firstNonfinite(given) : undefined;
-      if (fault !== undefined) throw logitsFault("generate", fault);
+      const fault = count === 0 ? firstNotFinite(given) : -1;
+      if (fault !== -1) throw logitsFault("generate", given[fault]);
       const id = chain.next(given);
       if (id === null) {
         const rest = watch.push(stream.end());

@@ -8,11 +8,3 @@ export const logitsFault = (where: string, logit: number | undefined): Checkpoin
     got: `${logit}: the checkpoint is damaged, or its training diverged`,
     hint: "another checkpoint",
   });
-
-/** The first logit that is NaN or infinite; undefined if all are finite. */
-export const firstNonfinite = (logits: Float32Array): number | undefined => {
-  let sum = 0;
-  // 0 · x is 0 for a finite x, and NaN otherwise.
-  for (let id = 0; id < logits.length; id++) sum += 0 * (logits[id] as number);
-  return sum === 0 ? undefined : logits.find((logit) => !Number.isFinite(logit));
-};
