@@ -30,15 +30,23 @@ struct Call {
 
 class Pool;
 
-// Maximum number of calls of Together::run.
+// Maximum number of calls that are computed together.
 constexpr int kMostTogether = 4;
+
+// Calls of one kernel that are computed together.
+struct Calls {
+  const Call* calls;
+  int count;
+};
 
 // For a kernel that computes consecutive calls at the same time, with the results of one call after the other. Both are
 // null for any other kernel.
 struct Together {
   // Whether `next` may be computed together with `calls`.
-  bool (*joins)(const Call* calls, int count, const Call& next) = nullptr;
-  void (*run)(const Call* calls, int count, Pool& pool) = nullptr;
+  bool (*joins)(Calls calls, const Call& next) = nullptr;
+  // Computes `calls`. `after`: calls of this kernel that soon follow, if any. Their inputs may still change, except for
+  // weights, which the kernel may prefetch.
+  void (*run)(Calls calls, Calls after, Pool& pool) = nullptr;
 };
 
 struct Kernel {

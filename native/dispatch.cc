@@ -12,6 +12,8 @@ namespace {
 constexpr double kElementBytes = 4;
 constexpr double kNarrowBytes = 2;
 constexpr int kFirstCapacity = 256;
+// A call that follows within this number of packets follows soon (Together of call.h).
+constexpr int64_t kSoon = 16;
 }  // namespace
 
 bool Storages::reserve() {
@@ -99,24 +101,64 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   return dispatchAll(table, storages, pool, packet, 1);
 }
 
-int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count) {
+// Consecutive calls of a list of packets that are computed together.
+struct Group {
+  int64_t first = -1;  // the packet of the first call
+  int count = 0;
   Call calls[kMostTogether];
-  for (int64_t i = 0; i < count;) {
-    const double* const packet = packets + i * kPacketLength;
-    const int outcome = readCall(table, storages, packet, calls[0]);
-    if (outcome != kDispatched) return outcome;
-    const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
-    int together = 1;
-    for (; kernel.together.joins != nullptr && together < min(count - i, kMostTogether); together++) {
-      const double* const next = packet + together * kPacketLength;
-      // A packet that is refused is read again, and then reported, after the calls before it.
-      if (next[0] != packet[0] || readCall(table, storages, next, calls[together]) != kDispatched) break;
-      if (!kernel.together.joins(calls, together, calls[together])) break;
+};
+
+// Reads the calls from packet `first` on that are computed together. Returns kDispatched, or the reason for which the
+// first packet is refused. A later packet that is refused is not in the group: it is read again, and then reported, after
+// the calls before it.
+static int readGroup(const KernelTable& table, const Storages& storages, const double* packets, int64_t first,
+                     int64_t count, Group& group) {
+  const double* const packet = packets + first * kPacketLength;
+  const int outcome = readCall(table, storages, packet, group.calls[0]);
+  if (outcome != kDispatched) return outcome;
+  group.first = first;
+  group.count = 1;
+  const auto joins = table.kernels[static_cast<int>(packet[0])].together.joins;
+  for (; joins != nullptr && group.count < min(count - first, kMostTogether); group.count++) {
+    const double* const next = packet + group.count * kPacketLength;
+    if (next[0] != packet[0] || readCall(table, storages, next, group.calls[group.count]) != kDispatched) break;
+    if (!joins({group.calls, group.count}, group.calls[group.count])) break;
+  }
+  return kDispatched;
+}
+
+// The first of packets [from, to) with this kernel, or -1.
+static int64_t findKernel(double kernel, const double* packets, int64_t from, int64_t to) {
+  for (int64_t i = from; i < to; i++)
+    if (packets[i * kPacketLength] == kernel) return i;
+  return -1;
+}
+
+int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count) {
+  Group groups[2];
+  Group *now = &groups[0], *after = &groups[1];
+  for (int64_t i = 0; i < count; i += now->count) {
+    if (after->first == i) {
+      Group* const read = after;
+      after = now;
+      now = read;
+    } else {
+      const int outcome = readGroup(table, storages, packets, i, count, *now);
+      if (outcome != kDispatched) return outcome;
     }
-    if (together == 1) kernel.run(calls[0], pool);
-    else kernel.together.run(calls, together, pool);
+    const double* const packet = packets + i * kPacketLength;
+    const Kernel& kernel = table.kernels[static_cast<int>(packet[0])];
+    if (kernel.together.run == nullptr) {
+      kernel.run(now->calls[0], pool);
+    } else {
+      after->first = -1;
+      after->count = 0;
+      const int64_t from = i + now->count, next = findKernel(packet[0], packets, from, min(count, from + kSoon));
+      // A group that is refused is reported when its turn comes.
+      if (next >= 0) (void)readGroup(table, storages, packets, next, count, *after);
+      kernel.together.run({now->calls, now->count}, {after->calls, after->count}, pool);
+    }
     if (pool.takeOutOfMemory()) return kOutOfMemory;
-    i += together;
   }
   return kDispatched;
 }

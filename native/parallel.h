@@ -36,6 +36,23 @@ class Pool {
   virtual bool takeOutOfMemory() = 0;
 };
 
+// Items [begin, end) of a thread.
+struct Share {
+  int64_t begin, end;
+};
+
+// The items of `thread` in parallelRanges().
+inline Share shareOf(int64_t count, int64_t grain, int thread, int threads) {
+  if (count <= grain) return {0, thread == 0 ? count : 0};
+  const int64_t grains = divideUp(count, grain);
+  return {grains * thread / threads * grain, min(grains * (thread + 1) / threads * grain, count)};
+}
+
+// The grain for parts of nearly equal lengths: see parallelParts().
+inline int64_t equalGrain(int64_t count, int64_t grain, int threads) {
+  return divideUp(count, max(min(divideUp(count, grain), threads), 1));
+}
+
 // Calls body(begin, end, thread) on each thread with its part of [0, count). All parts except the last are multiples of
 // `grain`. If count <= grain, only the calling thread works.
 template <typename Body>
@@ -53,10 +70,8 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
   pool.run(
       [](void* opaque, int thread, int threads) {
         Context& c = *static_cast<Context*>(opaque);
-        const int64_t grains = divideUp(c.count, c.grain);
-        const int64_t first = grains * thread / threads * c.grain;
-        const int64_t last = min(grains * (thread + 1) / threads * c.grain, c.count);
-        if (first < last) c.body(first, last, thread);
+        const Share share = shareOf(c.count, c.grain, thread, threads);
+        if (share.begin < share.end) c.body(share.begin, share.end, thread);
       },
       &context);
 }
@@ -65,8 +80,7 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
 // A thread waits for the slowest thread, so for a few long items this is faster.
 template <typename Body>
 void parallelParts(Pool& pool, int64_t count, int64_t grain, Body body) {
-  const int64_t parts = min(divideUp(count, grain), pool.threads());
-  parallelRanges(pool, count, divideUp(count, max(parts, 1)), body);
+  parallelRanges(pool, count, equalGrain(count, grain, pool.threads()), body);
 }
 
 }  // namespace foretoken

@@ -163,9 +163,11 @@ class Suite {
       calls.push_back(args.template toCall<Call>());
       calls.back().bfloat16 = way_.bfloat16;
       const int before = static_cast<int>(calls.size()) - 1;
-      if (before > 0 && !together.joins(calls.data(), before, calls.back())) return false;
+      if (before > 0 && !together.joins({calls.data(), before}, calls.back())) return false;
     }
-    together.run(calls.data(), static_cast<int>(calls.size()), pool_);
+    const Calls group = {calls.data(), static_cast<int>(calls.size())};
+    // The same calls as if they followed, so that a kernel reads ahead for them.
+    together.run(group, group, pool_);
     return true;
   }
 
@@ -281,5 +283,6 @@ void testAttention(Suite& suite);
 void testBlocks(Suite& suite);
 // Returns the number of failures.
 int testBranches(const KernelTable& table);
+int testDispatch(Pool& pool);
 
 }  // namespace foretoken::test

@@ -100,6 +100,8 @@ int main(bool onlyRaces) {
   const KernelTable* tables[kMaxTables];
   const int count = usableTables(tables);
   failures += testBranches(*tables[0]);
+  StarvedPool starved;
+  failures += testDispatch(starved);
   for (int i = 0; i < count; i++) {
     std::vector<Way> ways = {{.shifted = false, .bfloat16 = false}, {.shifted = false, .bfloat16 = true}};
     if (tables[i]->narrow) ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});

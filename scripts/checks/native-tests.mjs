@@ -11,5 +11,6 @@ export const nativeTests = [
   "attention",
   "blocks",
   "branches",
+  "dispatch",
 ];
 export const nativeUnits = ["branches", "dispatch", "parallel", "heap", "tables"];

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "../../call.h"
 #include "../../gemm/stream_prefetch.h"
 #include "byte_rows.h"
 #include "byte_sums.h"
@@ -80,19 +81,19 @@ static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, in
 }
 
 // Multiplies row `row` of x by kPanels consecutive panels at the same time: sums[kPanels][kPanelRows]. This product waits
-// for memory. With each block, prefetches the block that is `ahead` bytes later in memory. (Measured on a Xeon with two
-// threads and matrices of 0.2 to 1.1 MB: 14 GB/s without this prefetch, 20 GB/s with it. The memory rate is 28 GB/s.)
+// for memory. So with each block of a panel, it prefetches as many bytes of the panel at `ahead`. (Measured on a Xeon with
+// two threads and matrices of 0.2 to 1.1 MB: 14 GB/s without this prefetch, 20 GB/s with it. The memory rate is 28 GB/s.)
 template <class Form, int kPanels>
-static void multiplyPanels(const ByteRows& x, const uint8_t* at, int64_t panelBytes, int64_t row, int64_t ahead, float* sums) {
+static void multiplyPanels(const ByteRows& x, const uint8_t* at, int64_t panelBytes, int64_t row,
+                           const uint8_t* const (&ahead)[kPanels], float* sums) {
   constexpr int64_t kBytes = Form::kValueBytes + Form::kScaleBytes, kCacheLine = 64;
   F32 totals[kPanels][1][kPanelVectors] = {};
   for (int64_t block = 0; block < x.blocks; block++) {
     FT_UNROLL
     for (int panel = 0; panel < kPanels; panel++) {
-      const uint8_t* const from = at + panel * panelBytes;
       FT_UNROLL
-      for (int64_t line = 0; line < kBytes; line += kCacheLine) __builtin_prefetch(from + ahead + block * kBytes + line, 0, 1);
-      multiplyBlock<Form, 1>(x, BlockPanel<Form>(from, x.k), row, block, totals[panel]);
+      for (int64_t line = 0; line < kBytes; line += kCacheLine) __builtin_prefetch(ahead[panel] + block * kBytes + line, 0, 1);
+      multiplyBlock<Form, 1>(x, BlockPanel<Form>(at + panel * panelBytes, x.k), row, block, totals[panel]);
     }
   }
   FT_UNROLL
@@ -131,10 +132,22 @@ constexpr int kPanelsTogether = kLanes >= 8 ? 4 : 1;
 // Multiply-adds for which one more thread is worth waking.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
-// Multiplies all rows of x by panels [begin, end) of the weights of `args`. `next`: the panel that this thread reads
-// after these panels; null if there is none. `scratch`: memory for tiles; null if tiles are not used.
+// Panels that a thread reads after its part of a product.
+struct NextPanels {
+  const uint8_t* at = nullptr;  // null: not known
+  int64_t panelBytes = 0;
+
+  NextPanels() = default;
+  NextPanels(const BlocksLinearForwardArgs& args, int64_t panel) {
+    withBlockForm(args.form, [&]<class Form>(Form) { panelBytes = Form::panelBytes(args.k); });
+    at = reinterpret_cast<const uint8_t*>(static_cast<const uint32_t*>(args.w)) + panel * panelBytes;
+  }
+};
+
+// Multiplies all rows of x by panels [begin, end) of the weights of `args`. `scratch`: memory for tiles; null if tiles
+// are not used.
 static void multiplyPart(const BlocksLinearForwardArgs& args, const ByteRows& x, int64_t begin, int64_t end,
-                         const uint8_t* next, [[maybe_unused]] void* scratch) {
+                         const NextPanels& next, [[maybe_unused]] void* scratch) {
   const int64_t m = args.m, n = args.n, k = args.k;
   const uint8_t* const w = reinterpret_cast<const uint8_t*>(static_cast<const uint32_t*>(args.w));
   withElements(args.y, [&]<typename T>(T* y) {
@@ -159,8 +172,13 @@ static void multiplyPart(const BlocksLinearForwardArgs& args, const ByteRows& x,
         const auto together = [&]<int kPanels>() {
           for (; panel + kPanels <= end; panel += kPanels) {
             const uint8_t* const at = w + panel * panelBytes;
-            const bool last = panel + kPanelsTogether >= end;
-            const int64_t ahead = !last ? kPanelsTogether * panelBytes : next != nullptr ? next - at : 0;
+            const uint8_t* ahead[kPanels];
+            for (int i = 0; i < kPanels; i++) {
+              const int64_t later = panel + kPanelsTogether + i;
+              if (later < end) ahead[i] = w + later * panelBytes;
+              else if (next.at != nullptr) ahead[i] = next.at + (later - end) * max(panelBytes, next.panelBytes);
+              else ahead[i] = at + i * panelBytes;  // prefetches nothing new
+            }
             multiplyPanels<Form, kPanels>(x, at, panelBytes, 0, ahead, sums);
             for (int i = 0; i < kPanels; i++) result.take(sums + i * kPanelRows, panel + i, 0, 1);
           }
@@ -191,11 +209,46 @@ static void multiplyPart(const BlocksLinearForwardArgs& args, const ByteRows& x,
   });
 }
 
-// Computes `count` products of the same rows of x. The rows are rounded once, and threads wait for each other once. In
+// Products of the same rows of x.
+struct Products {
+  Calls all;
+
+  int count() const { return all.count; }
+  BlocksLinearForwardArgs operator[](int i) const { return BlocksLinearForwardArgs::of(all.calls[i]); }
+
+  int64_t panels() const {
+    int64_t sum = 0;
+    for (int i = 0; i < count(); i++) sum += divideUp((*this)[i].n, kPanelRows);
+    return sum;
+  }
+  // Number of panels for which one more thread is worth waking.
+  int64_t grain() const {
+    const auto first = (*this)[0];
+    return max(kBlocksWork / max(first.m * first.k * kPanelRows, 1), 1);
+  }
+
+  // The panels that `thread` reads first.
+  NextPanels firstOf(int thread, int threads) const {
+    if (count() == 0) return {};
+    const int64_t sum = panels();
+    const Share share = shareOf(sum, equalGrain(sum, grain(), threads), thread, threads);
+    int64_t before = 0;
+    for (int i = 0; i < count() && share.begin < share.end; i++) {
+      const auto product = (*this)[i];
+      const int64_t own = divideUp(product.n, kPanelRows);
+      if (share.begin < before + own) return {product, share.begin - before};
+      before += own;
+    }
+    return {};
+  }
+};
+
+// Computes products of the same rows of x. The rows are rounded once, and threads wait for each other once. In
 // generation, the products of a layer's queries, keys and values are short. (Measured on a Xeon with two threads and a model
-// of 135 million weights: a token takes 2% less time with 8 bits, and 5% less with 4 bits.)
-static void multiplyBlocks(const BlocksLinearForwardArgs* products, int count, Pool& pool) {
-  const int64_t m = products[0].m, k = products[0].k;
+// of 135 million weights: a token takes 2% less time with 8 bits, and 5% less with 4 bits.) Each thread also prefetches the
+// first panels that it reads for the products `after` these.
+static void multiplyBlocks(const Products& now, const Products& after, Pool& pool) {
+  const int64_t m = now[0].m, k = now[0].k;
 #if defined(FT_TILES)
   // For fewer rows, tiles are not faster.
   const bool tiles = m > kRowsTogether;
@@ -209,30 +262,31 @@ static void multiplyBlocks(const BlocksLinearForwardArgs* products, int count, P
 #if defined(FT_TILES)
   if (tiles) x.clearAfter(m);
 #endif
-  withElements(products[0].x, [&]<typename T>(const T* from) {
+  withElements(now[0].x, [&]<typename T>(const T* from) {
     parallelRanges(pool, m, max(8192 / max(k, 1), 1), [&](int64_t begin, int64_t end, int) {
       for (int64_t row = begin; row < end; row++) x.round(from + row * k, row);
     });
   });
-  int64_t panels = 0;
-  for (int i = 0; i < count; i++) panels += divideUp(products[i].n, kPanelRows);
-  const int64_t grain = max(kBlocksWork / max(m * k * kPanelRows, 1), 1);
-  parallelParts(pool, panels, grain, [&](int64_t begin, int64_t end, int thread) {
+  parallelParts(pool, now.panels(), now.grain(), [&](int64_t begin, int64_t end, int thread) {
     int64_t first = 0;  // the first panel of this product, among the panels of all products
-    for (int i = 0; i < count && first < end; i++) {
-      const int64_t own = divideUp(products[i].n, kPanelRows);
-      const bool continues = i + 1 < count && end > first + own && products[i + 1].form == products[i].form;
-      const uint32_t* const next = continues ? static_cast<const uint32_t*>(products[i + 1].w) : nullptr;
+    for (int i = 0; i < now.count() && first < end; i++) {
+      const auto product = now[i];
+      const int64_t own = divideUp(product.n, kPanelRows);
       const int64_t from = max(begin - first, 0), to = min(end - first, own);
-      if (from < to)
-        multiplyPart(products[i], x, from, to, reinterpret_cast<const uint8_t*>(next), tiles ? pool.scratch(thread) : nullptr);
       first += own;
+      if (from >= to) continue;
+      const bool continues = i + 1 < now.count() && first < end;
+      const NextPanels next = continues ? NextPanels(now[i + 1], 0) : after.firstOf(thread, pool.threads());
+      multiplyPart(product, x, from, to, next, tiles ? pool.scratch(thread) : nullptr);
     }
   });
 }
 
 // Declared in src/backend/kernels/blocks.ts.
-static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) { multiplyBlocks(&args, 1, pool); }
+static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) {
+  const Call call = args.toCall<Call>();
+  multiplyBlocks({{&call, 1}}, {{nullptr, 0}}, pool);
+}
 
 // The memory of a result: `elements` of buffer `index` of a call.
 struct Extent {
@@ -247,30 +301,25 @@ struct Extent {
 // Consecutive products of the same rows of x. None of them reads or overwrites a result of another.
 constexpr Together kBlocksLinearTogether = {
     .joins =
-        [](const Call* calls, int count, const Call& next) {
+        [](Calls before, const Call& next) {
           const auto argsOf = [](const Call& call) { return BlocksLinearForwardArgs::of(call); };
           const auto resultOf = [&](const Call& call) {
             const auto args = argsOf(call);
             return Extent(call, 4, args.m == 0 ? 0 : (args.m - 1) * args.yStride + args.n);
           };
-          const auto one = argsOf(calls[0]), other = argsOf(next);
-          if (calls[0].buffers[0] != next.buffers[0] || calls[0].isNarrow(0) != next.isNarrow(0)) return false;
+          const Call& first = before.calls[0];
+          const auto one = argsOf(first), other = argsOf(next);
+          if (first.buffers[0] != next.buffers[0] || first.isNarrow(0) != next.isNarrow(0)) return false;
           if (one.m != other.m || one.k != other.k || other.addend.orNull() != nullptr) return false;
           const Extent x(next, 0, other.m * other.k), y = resultOf(next);
-          for (int i = 0; i < count; i++) {
-            const Extent before = resultOf(calls[i]);
-            if (before.overlaps(x) || before.overlaps(y)) return false;
-            if (other.bias.orNull() != nullptr && before.overlaps(Extent(next, 2, other.n))) return false;
+          for (int i = 0; i < before.count; i++) {
+            const Extent result = resultOf(before.calls[i]);
+            if (result.overlaps(x) || result.overlaps(y)) return false;
+            if (other.bias.orNull() != nullptr && result.overlaps(Extent(next, 2, other.n))) return false;
           }
           return true;
         },
-    .run =
-        [](const Call* calls, int count, Pool& pool) {
-          const auto productAt = [&](int i) { return BlocksLinearForwardArgs::of(calls[min(i, count - 1)]); };
-          const BlocksLinearForwardArgs products[] = {productAt(0), productAt(1), productAt(2), productAt(3)};
-          static_assert(sizeof products / sizeof products[0] == kMostTogether);
-          multiplyBlocks(products, count, pool);
-        },
+    .run = [](Calls calls, Calls after, Pool& pool) { multiplyBlocks({calls}, {after}, pool); },
 };
 
 }  // namespace foretoken::FT_ISA
