@@ -5,6 +5,7 @@
  *     node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */
 import { createSequenceEngine } from "../../dist/engine/engine.js";
+import { argmax } from "../../dist/generate/sampling/argmax.js";
 import { loadPretrained } from "../../dist/pretrained/load.node.js";
 import { peakMemory } from "../lib/peak-memory.mjs";
 
@@ -26,29 +27,29 @@ const short = prompt.slice(0, 16);
 const openOurs = async () => {
   const { model, close } = await loadPretrained(path, { backend: "native", threads, dtype });
   const { instructionSet } = model.backend.capabilities;
-  const argmax = (logits) => {
-    let best = 0;
-    for (let id = 1; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
-    return best;
-  };
+  const engineOf = () => createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
+  // One engine writes all texts, as llama.cpp has one context.
+  const writer = engineOf();
   return {
     about: instructionSet,
-    close,
+    async close() {
+      await writer.close();
+      await close();
+    },
     async read(ids) {
-      const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
+      // A new engine, because an engine may still have the keys and values of its last text.
+      const engine = engineOf();
       await engine.write({ model, prompt: ids, maxNewTokens: 1, choose: () => null }).ended;
       await engine.close();
     },
     async write(ids, count) {
-      const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
       const times = [];
       const choose = (logits) => {
         const id = argmax(logits);
         times.push(performance.now());
         return times.length > count ? null : id;
       };
-      await engine.write({ model, prompt: ids, maxNewTokens: count + 1, choose }).ended;
-      await engine.close();
+      await writer.write({ model, prompt: ids, maxNewTokens: count + 1, choose }).ended;
       return times[count] - times[0];
     },
   };

@@ -3,6 +3,7 @@
  * keep some of the tokens (filters.ts). Finally, one random number chooses from the remaining tokens.
  */
 import type { RandomStream } from "../../core/random.ts";
+import { argmax } from "./argmax.ts";
 import { filtered, type Kept, weighed } from "./filters.ts";
 import { type Filtering, type FilterName, filterNames, type Sampling } from "./settings.ts";
 import { atLeast, highest, massOf, mostSelected, withShare } from "./shortlist.ts";
@@ -45,12 +46,6 @@ export const filterCandidates = (
 /** Candidates with the probabilities softmax(logits / temperature). */
 export const candidatesOf = (logits: Float32Array, temperature: number): Candidates =>
   filterCandidates(logits, { temperature, topK: 0, topP: 1, minP: 0 });
-
-const argmax = (logits: Float32Array): number => {
-  let best = 0;
-  for (let id = 1; id < logits.length; id++) if ((logits[id] as number) > (logits[best] as number)) best = id;
-  return best;
-};
 
 /** The index of the weight that a random number selected, and the interval of [0, 1) that belongs to this weight. */
 interface Fall {
