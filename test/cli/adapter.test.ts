@@ -163,6 +163,22 @@ describe("a run", () => {
     expect(stdout).toMatch(/^context +48 tokens, /mu);
   });
 
+  test("against another adapter finds the bases of both where --base says", async () => {
+    const one = await copyAdapter("llama", join(cwd, "moved"));
+    await nameBase(one, "../gone");
+    const { status, stdout, stderr } = await cli(
+      ["evaluate", "moved", "--against", "moved", "--base", "base", "--data", "text.txt", ...on],
+      { cwd },
+    );
+    expect(status, stderr).toBe(0);
+    expect(jsonLines(stdout)[0]?.difference).toMatchObject({ natsPerToken: 0 });
+    // The base of the first model is no base of a whole model.
+    const whole = await cli(["evaluate", "moved", "--against", "base", "--base", "base", "--data", "text.txt", ...on], {
+      cwd,
+    });
+    expect(whole.status, whole.stderr).toBe(0);
+  });
+
   test("of an adapter has its own losses in the windows of its training, which the last line names", async () => {
     const notes = jsonLines(await readFile(join(cwd, "tuned", "metrics.jsonl"), "utf8"));
     const own = notes.findLast(({ type }) => type === "eval")?.valLoss;

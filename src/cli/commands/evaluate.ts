@@ -6,6 +6,7 @@ import { compareEvaluations, type LossDifference } from "../../evaluate/compare.
 import { measuredDocuments } from "../../evaluate/documents.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../evaluate/evaluate-corpus.ts";
+import { isAdapterPlace } from "../../pretrained/adapter/place.node.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
 import { noInterval } from "../display/texts/comparison-table.ts";
@@ -29,7 +30,14 @@ import { inFlags } from "../flags/option-names.ts";
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { type FoundModel, loadNamed, modelPlaces, runOf } from "../model/checkpoint-path.ts";
+import {
+  type FoundModel,
+  loadNamed,
+  type ModelParts,
+  modelDirectory,
+  modelPlaces,
+  runOf,
+} from "../model/checkpoint-path.ts";
 import { asInRun, findCorpus, measuredPart, readerLike, windowsInWords } from "../model/measured-text.ts";
 import { host } from "../process/host.ts";
 import { endStopped, onInterrupt } from "../process/interrupt.ts";
@@ -145,15 +153,22 @@ const resultText = (result: Evaluation, measured: string, width: number): string
   ].join("\n");
 };
 
+/** The flags of the first model that are also for the model to compare with: the base of an adapter. */
+const partsOfOther = async (path: string, { base, baseCheck }: EvaluateFlags): Promise<ModelParts> => ({
+  ...(base !== undefined && (await isAdapterPlace(await modelDirectory(path))) ? { base } : {}),
+  ...(baseCheck === undefined ? {} : { baseCheck }),
+});
+
 /** Loads the model to compare with. If loading fails, `lm` is closed. */
 const loadOther = async (
-  path: string | undefined,
+  flags: EvaluateFlags,
   lm: WorkerModel,
   options: WorkerLoadOptions,
 ): Promise<FoundModel | null> => {
-  if (path === undefined) return null;
+  const { against } = flags;
+  if (against === undefined) return null;
   try {
-    return await loadNamed(path, {}, await asInRun(path, options));
+    return await loadNamed(against, await partsOfOther(against, flags), await asInRun(against, options));
   } catch (error) {
     await lm.close();
     throw error;
@@ -190,7 +205,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   checkSplit(split, flags.valFraction);
   const loading = { backend, threads, ...weightsKept(flags) };
   const { lm, directory, notices } = await loadNamed(path, flags, await asInRun(path, loading));
-  const other = await loadOther(flags.against, lm, loading);
+  const other = await loadOther(flags, lm, loading);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   const progress = progressLine(json === true);
