@@ -169,7 +169,7 @@ const dataStartOf = (first: Uint8Array, size: number, where: string): number => 
   if (declared > BigInt(maxBytes)) fail(`the header must be at most ${maxBytes} bytes`, `${declared}`);
   const dataStart = lengthBytes + Number(declared);
   if (dataStart > size) {
-    fail("the header must end within the file", `a header of ${declared} bytes in a file of ${size}`);
+    fail("the header must end within the file", `a header of ${declared} bytes in a file of ${size} bytes`);
   }
   return dataStart;
 };

@@ -60,7 +60,7 @@ const placeOf = (info: TensorInfo, header: GgufHeader, size: number, where: stri
   const bytes = (extents.reduce((product, extent) => product * extent, 1) / encoding.blockLength) * encoding.blockBytes;
   const begin = header.dataStart + offset;
   if (begin + bytes > size) {
-    const got = `${bytes} bytes at ${begin} in a file of ${size}`;
+    const got = `${bytes} bytes at ${begin} in a file of ${size} bytes`;
     fail("must end within the file (is the file truncated?)", got);
   }
   return { info, encoding, begin, end: begin + bytes };

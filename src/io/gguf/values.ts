@@ -90,7 +90,7 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
 
   const checkCount = (count: number, itemBytes: number, what: string): void => {
     if (count * itemBytes <= fileSize - position) return;
-    const got = `${count} in a file of ${fileSize} bytes`;
+    const got = `at least ${count * itemBytes} bytes at ${position} in a file of ${fileSize} bytes`;
     fail(`${what} must end within the file (is the file truncated?)`, got);
   };
 
