@@ -97,6 +97,10 @@ export const writeGenerated = async (
       // Lets keys and signals be handled between two tokens.
       await new Promise(setImmediate);
     }
+  } catch (error) {
+    // The error gets its own line.
+    if (!json && textOf === undefined) waiting += "\n";
+    throw error;
   } finally {
     flush();
   }

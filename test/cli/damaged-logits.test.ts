@@ -1,0 +1,26 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { modelWithText } from "../support/peft.ts";
+import { cli, workplace } from "./cli.ts";
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await modelWithText("gpt2", join(cwd, "damaged"));
+  const path = join(cwd, "damaged", "model.safetensors");
+  const bytes = await readFile(path);
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  const { data_offsets: place } = JSON.parse(bytes.toString("utf8", 8, start))["transformer.ln_f.weight"];
+  for (let at = place[0]; at < place[1]; at += 4) bytes.writeFloatLE(3e38, start + at);
+  await writeFile(path, bytes);
+});
+afterAll(() => remove());
+
+test("a model without probabilities ends the text, and the error has its own line", async () => {
+  const flags = ["--prompt", "0123", "--backend", "reference", "--dtype", "float32"];
+  const { status, stdout, stderr } = await cli(["generate", "damaged", ...flags], { cwd });
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "0123\n" });
+  expect(stderr).toMatch(/^foretoken: .*the model's logits must be finite numbers; got -?(?:NaN|Infinity): .*\n$/mu);
+});
