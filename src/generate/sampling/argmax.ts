@@ -1,4 +1,4 @@
-/** Of [from, to) and `best`, the index of the largest value. */
+/** The index of the largest value among `best` and [from, to). */
 const largerOf = (values: Float32Array, from: number, to: number, best: number): number => {
   let largest = best;
   for (let i = from; i < to; i++) if ((values[i] as number) > (values[largest] as number)) largest = i;
