@@ -28,7 +28,15 @@ const longest = [
   ...["bench/soak", "train/ranks/faults", "package/tarball", "web/views", "train/ranks/kinds", "web/inside"],
   ...["train/run/book", "package/native", "train/ranks/mpi", "train/ranks/hangs", "train/prepare/memory"],
   ...["package/runtimes"],
-  ...["web/chat", "web/lesson-race", "lesson/mask", "train/ranks/evaluation", "train/ranks/nonfinite", "package/docs"],
+  ...[
+    "web/chat",
+    "web/playground",
+    "web/lesson-race",
+    "lesson/mask",
+    "train/ranks/evaluation",
+    "train/ranks/nonfinite",
+    "package/docs",
+  ],
 ];
 
 /**
