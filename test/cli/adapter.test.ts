@@ -163,20 +163,35 @@ describe("a run", () => {
     expect(stdout).toMatch(/^context +48 tokens, /mu);
   });
 
-  test("against another adapter finds the bases of both where --base says", async () => {
-    const one = await copyAdapter("llama", join(cwd, "moved"));
-    await nameBase(one, "../gone");
-    const { status, stdout, stderr } = await cli(
-      ["evaluate", "moved", "--against", "moved", "--base", "base", "--data", "text.txt", ...on],
-      { cwd },
-    );
-    expect(status, stderr).toBe(0);
-    expect(jsonLines(stdout)[0]?.difference).toMatchObject({ natsPerToken: 0 });
-    // The base of the first model is no base of a whole model.
-    const whole = await cli(["evaluate", "moved", "--against", "base", "--base", "base", "--data", "text.txt", ...on], {
+  test("against another adapter takes the base of --base for each that does not find its own", async () => {
+    await nameBase(await copyAdapter("llama", join(cwd, "moved")), "../gone");
+    const compared = async (...args: readonly string[]): Promise<readonly unknown[]> => {
+      const { status, stdout, stderr } = await cli(
+        ["evaluate", ...args, "--data", "text.txt", "--split", "all", ...on],
+        {
+          cwd,
+        },
+      );
+      expect(status, stderr).toBe(0);
+      const found = jsonLines(stdout)[0] as { natsPerToken: number; against: { natsPerToken: number } };
+      return [found.natsPerToken, found.against.natsPerToken];
+    };
+    const [own, whole, onMerged] = [
+      await lossOf("adapter"),
+      await lossOf("base"),
+      await lossOf("moved", "--base", "adapter-merged"),
+    ];
+    expect(onMerged).not.toBeCloseTo(own, 4);
+    expect(await compared("moved", "--against", "moved", "--base", "base")).toEqual([own, own]);
+    // The second adapter finds its base.
+    expect(await compared("moved", "--against", "adapter", "--base", "adapter-merged")).toEqual([onMerged, own]);
+    // One of the two models is whole, in either place.
+    expect(await compared("moved", "--against", "base", "--base", "base")).toEqual([own, whole]);
+    expect(await compared("base", "--against", "moved", "--base", "base")).toEqual([whole, own]);
+    const none = await cli(["evaluate", "base", "--against", "base", "--base", "base", "--data", "text.txt", ...on], {
       cwd,
     });
-    expect(whole.status, whole.stderr).toBe(0);
+    expect(none).toMatchObject({ status: 2, stderr: expect.stringContaining("--base") });
   });
 
   test("of an adapter has its own losses in the windows of its training, which the last line names", async () => {

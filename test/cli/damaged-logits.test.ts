@@ -18,9 +18,18 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-test("a model without probabilities ends the text, and the error has its own line", async () => {
-  const flags = ["--prompt", "0123", "--backend", "reference", "--dtype", "float32"];
-  const { status, stdout, stderr } = await cli(["generate", "damaged", ...flags], { cwd });
+const generate = (...flags: readonly string[]) =>
+  cli(["generate", "damaged", "--backend", "reference", "--dtype", "float32", ...flags], { cwd });
+const fault = /^foretoken: .*the model's logits must be finite numbers; got -?(?:NaN|Infinity): .*\n$/mu;
+
+test.each([[[]], [["--show-probabilities"]]])("an error after the prompt has its own line: %s", async (flags) => {
+  const { status, stdout, stderr } = await generate("--prompt", "0123", ...flags);
   expect({ status, stdout }).toEqual({ status: 2, stdout: "0123\n" });
-  expect(stderr).toMatch(/^foretoken: .*the model's logits must be finite numbers; got -?(?:NaN|Infinity): .*\n$/mu);
+  expect(stderr).toMatch(fault);
+});
+
+test("an error writes no line end if no line has begun", async () => {
+  const { status, stdout, stderr } = await generate("--prompt", "0123", "--choice", "4");
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  expect(stderr).toMatch(fault);
 });

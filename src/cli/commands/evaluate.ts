@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { writeConversations } from "../../chat/template.node.ts";
-import { ConfigError } from "../../core/errors/errors.ts";
+import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import { compareEvaluations, type LossDifference } from "../../evaluate/compare.ts";
 import { measuredDocuments } from "../../evaluate/documents.ts";
@@ -153,22 +153,33 @@ const resultText = (result: Evaluation, measured: string, width: number): string
   ].join("\n");
 };
 
-/** The flags of the first model that are also for the model to compare with: the base of an adapter. */
-const partsOfOther = async (path: string, { base, baseCheck }: EvaluateFlags): Promise<ModelParts> => ({
-  ...(base !== undefined && (await isAdapterPlace(await modelDirectory(path))) ? { base } : {}),
-  ...(baseCheck === undefined ? {} : { baseCheck }),
-});
+const isAdapter = async (path: string): Promise<boolean> => isAdapterPlace(await modelDirectory(path));
 
-/** Loads the model to compare with. If loading fails, `lm` is closed. */
+/** Flags for the first model. If only the other model is an adapter, `--base` is for the other model. */
+const partsOfFirst = async (path: string, flags: EvaluateFlags): Promise<ModelParts> => {
+  const { base, ...others } = flags;
+  const { adapter, against } = flags;
+  if (base === undefined || adapter !== undefined || against === undefined || (await isAdapter(path))) return flags;
+  return (await isAdapter(against)) ? others : flags;
+};
+
+/**
+ * Loads the model to compare with. If it is an adapter that does not find its own base, its base is the model of
+ * `--base`. If loading fails, `lm` is closed.
+ */
 const loadOther = async (
   flags: EvaluateFlags,
   lm: WorkerModel,
   options: WorkerLoadOptions,
 ): Promise<FoundModel | null> => {
-  const { against } = flags;
+  const { against, base, baseCheck = true } = flags;
   if (against === undefined) return null;
   try {
-    return await loadNamed(against, await partsOfOther(against, flags), await asInRun(against, options));
+    const running = await asInRun(against, options);
+    return await loadNamed(against, { baseCheck }, running).catch(async (error: unknown) => {
+      if (base === undefined || !(error instanceof ForetokenError) || !(await isAdapter(against))) throw error;
+      return loadNamed(against, { base, baseCheck }, running);
+    });
   } catch (error) {
     await lm.close();
     throw error;
@@ -204,7 +215,11 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   }
   checkSplit(split, flags.valFraction);
   const loading = { backend, threads, ...weightsKept(flags) };
-  const { lm, directory, notices } = await loadNamed(path, flags, await asInRun(path, loading));
+  const { lm, directory, notices } = await loadNamed(
+    path,
+    await partsOfFirst(path, flags),
+    await asInRun(path, loading),
+  );
   const other = await loadOther(flags, lm, loading);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
@@ -297,7 +312,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--against <model>",
-      "another model to measure on the same windows; the output shows the difference of the losses with a 95% confidence interval (default: none)",
+      "another model to measure on the same windows; the output shows the difference of the losses with a 95% confidence interval. An adapter that does not find its own base model takes that of --base (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(

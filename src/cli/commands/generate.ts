@@ -217,7 +217,8 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const { candidates, textOf } = probabilityView(lm, flags);
     // In a pipe, a text with a constraint is printed without its prompt. A program can then parse the output.
     const standsAlone = constraint !== undefined && !host.stdout.isTTY;
-    if (json !== true && !standsAlone) writeOut(shownText(read.text));
+    const shown = standsAlone ? "" : read.text;
+    if (json !== true) writeOut(shownText(shown));
     const events = lm.generate({
       ...settings,
       prompt,
@@ -227,7 +228,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       speculate,
       signal: interrupt.signal,
     });
-    const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
+    const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens), shown);
     if (finishReason === "aborted") host.exitCode = interrupt.status();
     if (constraint !== undefined && finishReason === "length") {
       const cut = `the text was cut off at ${formatPlural(settings.maxNewTokens, "token")}, so it may be incomplete`;

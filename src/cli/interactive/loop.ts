@@ -26,7 +26,7 @@ const write = async (
 ): Promise<void> => {
   const { stdout, stderr } = host;
   if (!json) writeOut(stdout.isTTY ? styleFor(stdout).colors.bold(shownText(prompt)) : prompt);
-  const finishReason = await writeGenerated(events, json, textOf?.(showSpecialTokens));
+  const finishReason = await writeGenerated(events, json, textOf?.(showSpecialTokens), prompt);
   if (finishReason === "length" && cut !== undefined && !json) stderr.write(`${styleFor(stderr).colors.dim(cut)}\n`);
 };
 

@@ -69,19 +69,24 @@ const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }
  * Writes a model's text to standard output as it is generated, followed by a line end. On a terminal, the speed comes
  * next. With `json` it writes the events; the last event contains the speed.
  * @param textOf formats an event's text; default: the text itself.
+ * @param before what the caller has written on the same line.
  * @returns the finish reason.
  */
 export const writeGenerated = async (
   events: AsyncIterable<GenerateEvent>,
   json: boolean,
   textOf?: EventText,
+  before = "",
 ): Promise<FinishReason | undefined> => {
   let waiting = "";
+  let written = before;
   let writtenAt = Number.NEGATIVE_INFINITY;
   let done: GenerateDoneEvent | undefined;
   const watch = paceWatch();
   const flush = (): void => {
-    if (waiting !== "") writeOut(textOf === undefined ? shownText(waiting) : waiting);
+    if (waiting === "") return;
+    writeOut(textOf === undefined ? shownText(waiting) : waiting);
+    written = waiting;
     waiting = "";
   };
   try {
@@ -98,12 +103,12 @@ export const writeGenerated = async (
       await new Promise(setImmediate);
     }
   } catch (error) {
-    // The error gets its own line.
-    if (!json && textOf === undefined) waiting += "\n";
-    throw error;
-  } finally {
     flush();
+    // The error gets its own line.
+    if (!json && written !== "" && !written.endsWith("\n")) writeOut("\n");
+    throw error;
   }
+  flush();
   if (done !== undefined && !json) tellPace(done, watch.pace(done.newTokens));
   return done?.finishReason;
 };
