@@ -44,8 +44,8 @@ struct Calls {
 struct Together {
   // Whether `next` may be computed together with `calls`.
   bool (*joins)(Calls calls, const Call& next) = nullptr;
-  // Computes `calls`. `after`: calls of this kernel that soon follow, if any. Their inputs may still change, except for
-  // weights, which the kernel may prefetch.
+  // Computes `calls`, one or several. dispatch() calls this instead of Kernel::run. `after`: calls of this kernel that
+  // soon follow, if any. Their inputs may still change, except for weights, which the kernel may prefetch.
   void (*run)(Calls calls, Calls after, Pool& pool) = nullptr;
 };
 

@@ -37,19 +37,19 @@ class Pool {
 };
 
 // Items [begin, end) of a thread.
-struct Share {
+struct Part {
   int64_t begin, end;
 };
 
 // The items of `thread` in parallelRanges().
-inline Share shareOf(int64_t count, int64_t grain, int thread, int threads) {
+FT_INLINE Part partOf(int64_t count, int64_t grain, int thread, int threads) {
   if (count <= grain) return {0, thread == 0 ? count : 0};
   const int64_t grains = divideUp(count, grain);
   return {grains * thread / threads * grain, min(grains * (thread + 1) / threads * grain, count)};
 }
 
 // The grain for parts of nearly equal lengths: see parallelParts().
-inline int64_t equalGrain(int64_t count, int64_t grain, int threads) {
+FT_INLINE int64_t equalGrain(int64_t count, int64_t grain, int threads) {
   return divideUp(count, max(min(divideUp(count, grain), threads), 1));
 }
 
@@ -70,8 +70,8 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
   pool.run(
       [](void* opaque, int thread, int threads) {
         Context& c = *static_cast<Context*>(opaque);
-        const Share share = shareOf(c.count, c.grain, thread, threads);
-        if (share.begin < share.end) c.body(share.begin, share.end, thread);
+        const Part part = partOf(c.count, c.grain, thread, threads);
+        if (part.begin < part.end) c.body(part.begin, part.end, thread);
       },
       &context);
 }

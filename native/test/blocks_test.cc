@@ -128,6 +128,13 @@ void blocksTogether(Suite& s, int64_t m, int64_t k) {
   refused("a product that adds an earlier result does not join", [&](auto& next) { next.addend = results[0].data(); });
   refused("a product whose bias is an earlier result does not join", [&](auto& next) { next.bias = results[0].data(); });
   refused("a product that overwrites an earlier result does not join", [&](auto& next) { next.y = results[0].data() + m * 33 - 1; });
+  const auto overwrites = [&](const char* what, auto change) {
+    std::vector<BlocksLinearForwardArgs> two = {calls[0], calls[1]};
+    change(two[0], results[1].data());
+    s.expectTrue(what, !s.callTogether(two));
+  };
+  overwrites("a product that overwrites an earlier addend does not join", [](auto& before, float* y) { before.addend = y; });
+  overwrites("a product that overwrites an earlier bias does not join", [](auto& before, float* y) { before.bias = y; });
   std::vector<BlocksLinearForwardArgs> two = {calls[0], calls[1]};
   Floats own = s.randomFloats(m * k);
   two[0].x = own.data();
