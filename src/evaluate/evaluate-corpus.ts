@@ -177,7 +177,7 @@ export const checkFinite = ({ perplexity, natsPerToken }: Evaluation): void => {
   throw new ConfigError({
     where: "evaluation",
     must: "the loss and its perplexity must be finite",
-    got: `${natsPerToken} nats per token`,
+    got: `${natsPerToken} nats per token, a perplexity of ${perplexity}`,
     hint: "another checkpoint: this checkpoint is damaged, or its training diverged",
   });
 };

@@ -1,4 +1,5 @@
-import { cp, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
@@ -56,6 +57,24 @@ const differenceOf = async (merged: string): Promise<number> => {
 };
 
 describe("merge", () => {
+  test("refuses an adapter whose changes give no numbers, and names it", async () => {
+    const huge = await copyAdapter("llama", join(cwd, "huge"));
+    await nameBase(huge, "../base");
+    const path = join(huge, "adapter_model.safetensors");
+    const bytes = await readFile(path);
+    const start = 8 + Number(bytes.readBigUInt64LE(0));
+    for (let at = start; at + 4 <= bytes.length; at += 4) bytes.writeFloatLE(3e38, at);
+    await writeFile(path, bytes);
+    const { status, stderr } = await cli(["merge", "huge", "--out", "merged-huge"], { cwd });
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringMatching(
+        /huge: the weights with the adapter's changes must be finite numbers; got -?Infinity: /u,
+      ),
+    });
+    expect(existsSync(join(cwd, "merged-huge"))).toBe(false);
+  });
+
   test("writes a model that computes the same without the adapter", async () => {
     const { status, stdout, stderr } = await cli(["merge", "adapter/"], { cwd });
     expect({ status, stderr }).toEqual({
@@ -188,6 +207,28 @@ describe("a run", () => {
     // One of the two models is whole, in either place.
     expect(await compared("moved", "--against", "base", "--base", "base")).toEqual([own, whole]);
     expect(await compared("base", "--against", "moved", "--base", "base")).toEqual([whole, own]);
+    expect(await compared("base", "--adapter", "adapter", "--against", "moved", "--base", "base")).toEqual([own, own]);
+    // The folder of the run of the second adapter has a copy of its base, which comes before --base.
+    await rename(join(cwd, "base"), join(cwd, "away"));
+    const kept = await cli(
+      [
+        "evaluate",
+        "moved",
+        "--base",
+        "adapter-merged",
+        "--no-base-check",
+        "--against",
+        "tuned",
+        "--data",
+        "text.txt",
+        ...on,
+      ],
+      { cwd },
+    );
+    await rename(join(cwd, "away"), join(cwd, "base"));
+    expect(kept.status, kept.stderr).toBe(0);
+    expect(kept.stderr).toMatch(/using \S+base instead/u);
+    expect(kept.stderr).not.toContain("--base");
     const none = await cli(["evaluate", "base", "--against", "base", "--base", "base", "--data", "text.txt", ...on], {
       cwd,
     });

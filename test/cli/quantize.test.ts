@@ -118,11 +118,11 @@ describe("quantize", () => {
     );
     expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
     expect(await refused("base", "--threads", "1", ...out)).toBe(
-      "foretoken: --threads: works only with --data or --calibrate; got no --data; try --data FILE",
+      "foretoken: --threads: works only with --data or --calibrate; got no --data; try --data FILE, or no --threads",
     );
     const calibrate = ["--calibrate", "text.txt"];
     expect(await refused("base", "--context-length", "8", ...calibrate, ...out)).toBe(
-      "foretoken: --context-length: works only with --data; got no --data; try --data FILE",
+      "foretoken: --context-length: works only with --data; got no --data; try --data FILE, or no --context-length",
     );
     expect(await refused("base", "--to", "f16", ...calibrate, ...out)).toBe(
       "foretoken: --calibrate: must be used only with a quantized encoding; got f16, which needs no calibration; try q8_0, or no calibration",

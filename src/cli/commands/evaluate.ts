@@ -155,11 +155,11 @@ const resultText = (result: Evaluation, measured: string, width: number): string
 
 const isAdapter = async (path: string): Promise<boolean> => isAdapterPlace(await modelDirectory(path));
 
-/** Flags for the first model. If only the other model is an adapter, `--base` is for the other model. */
+/** Flags for the first model. If it needs no base, and the other model is an adapter, `--base` is for the other model. */
 const partsOfFirst = async (path: string, flags: EvaluateFlags): Promise<ModelParts> => {
   const { base, ...others } = flags;
   const { adapter, against } = flags;
-  if (base === undefined || adapter !== undefined || against === undefined || (await isAdapter(path))) return flags;
+  if (base === undefined || against === undefined || (adapter === undefined && (await isAdapter(path)))) return flags;
   return (await isAdapter(against)) ? others : flags;
 };
 
@@ -176,9 +176,13 @@ const loadOther = async (
   if (against === undefined) return null;
   try {
     const running = await asInRun(against, options);
-    return await loadNamed(against, { baseCheck }, running).catch(async (error: unknown) => {
-      if (base === undefined || !(error instanceof ForetokenError) || !(await isAdapter(against))) throw error;
-      return loadNamed(against, { base, baseCheck }, running);
+    return await loadNamed(against, {}, running).catch(async (error: unknown) => {
+      const asked = base !== undefined || !baseCheck;
+      if (!asked || !(error instanceof ForetokenError) || !(await isAdapter(against))) throw error;
+      const found = await loadNamed(against, { ...(base === undefined ? {} : { base }), baseCheck }, running);
+      const told =
+        base === undefined ? [] : [`${against}: measured on the base model of --base, because it did not find its own`];
+      return { ...found, notices: [...told, ...found.notices] };
     });
   } catch (error) {
     await lm.close();
@@ -237,12 +241,12 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
     const measured = `${inWords}${windowsInWords(kind, window)}`;
-    const measure = async (one: WorkerModel): Promise<Evaluation> => {
+    const measure = async (one: WorkerModel, named: string): Promise<Evaluation> => {
       const read =
         kind === "text"
           ? corpus
           : await measuredDocuments(readerLike(lm, one), corpus, split ?? whole, unknown, writeConversations);
-      return one.evaluate(read, {
+      const evaluation = one.evaluate(read, {
         split,
         unknown,
         contextLength: window,
@@ -251,11 +255,15 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
         onProgress: (done, all) =>
           progress.update(`measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
       });
+      return evaluation.catch((error: unknown) => {
+        if (!(error instanceof ConfigError) || error.details.where !== "evaluation") throw error;
+        throw new ConfigError({ ...error.details, where: printableName(named), cause: error });
+      });
     };
-    const result = await measure(lm);
+    const result = await measure(lm, path);
     const { stdout } = host;
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
-    const against = other === null ? null : await measure(other.lm);
+    const against = other === null ? null : await measure(other.lm, flags.against ?? "");
     progress.clear();
     // Print this after all checks of the input. A mistake then prints only its error line.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];

@@ -210,7 +210,7 @@ const checkIdle = (command: Command, { data, calibrate }: QuantizeFlags): void =
     where: flagOf(idle),
     must: `works only with ${users.join(" or ")}`,
     got: `no ${users[0]}`,
-    hint: "--data FILE",
+    hint: `--data FILE, or no ${flagOf(idle)}`,
   });
 };
 

@@ -1,7 +1,9 @@
 /** The model to be exported, alone or with a LoRA adapter. */
 import { checkBoolean, checkName } from "../../core/checks/check-arguments.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
 import { fromBfloat16 } from "../../core/tensors/dtype.ts";
 import { arrayReader, type ReadValues } from "../../models/arena.ts";
+import { findUnreal } from "../../models/hugging-face/find-unreal.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { addAdapter } from "../../models/lora/merge.ts";
 import { modelLayout } from "../../models/model.ts";
@@ -109,8 +111,20 @@ const sourceOf = (base: OpenedBase, adapter: SourceAdapter | null): ModelSource 
       await weights.read(layout, { place }, tell);
       if (adapter !== null) {
         const { lora } = adapter;
+        const placeMerged = (part: Float32Array, offset: number): void => {
+          const bad = findUnreal(part);
+          if (bad !== -1) {
+            throw new CheckpointError({
+              where: adapter.where,
+              must: "the weights with the adapter's changes must be finite numbers",
+              got: `${part[bad]}: the adapter is damaged, or its training diverged`,
+              hint: "another adapter",
+            });
+          }
+          place(part, offset);
+        };
         const own = { config: lora, layout: loraLayout(config, lora), read: arrayReader(adapter.values) };
-        await addAdapter(config, layout, own, arrayReader(values), place);
+        await addAdapter(config, layout, own, arrayReader(values), placeMerged);
       }
       return arrayReader(values);
     },

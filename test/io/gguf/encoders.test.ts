@@ -42,6 +42,17 @@ describe("an encoder", () => {
   /** Random numbers with the distribution of weights. */
   const weights = Float32Array.from({ length: 4096 }, (_, i) => Math.sin(i * i) + Math.sin(3.7 * i) * Math.cos(i / 9));
 
+  it.each(all.filter(({ name }) => name !== "F32"))("of $name encodes numbers up to its largest", (encoder) => {
+    const most = weights.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const extreme = weights.map((value) => (value / most) * encoder.largest);
+    // Both signs in one block.
+    extreme.set([encoder.largest, -encoder.largest]);
+    const values = widened(extreme, encoder);
+    const errors = values.map((value, i) => (value - (extreme[i] as number)) / encoder.largest);
+    expect(squares(errors) / squares(extreme.map((value) => value / encoder.largest))).toBeLessThan(0.01);
+    expect(Math.max(...errors.map(Math.abs))).toBeLessThan(0.12);
+  });
+
   // Measured errors plus a tenth, so that a worse search would fail. The errors of llama.cpp's quantizer are 1.1 to 1.3
   // times as large.
   it.each([

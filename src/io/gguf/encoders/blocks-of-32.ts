@@ -28,7 +28,8 @@ const tries = { zero: { count: 5, ...range }, one: { count: 6, ...range }, eight
 
 const sizeWeights = new Float64Array(length);
 
-const largestHalf = 65504;
+/** The largest binary16. */
+export const largestHalf = 65504;
 
 /** Writes a scale as the nearest binary16 number. Returns the written number. */
 export const writeHalf = (bytes: Uint8Array, at: number, value: number): number => {

@@ -86,7 +86,7 @@ const withBaseHint = (error: CheckpointError): CheckpointError => {
   });
 };
 
-/** Says in `error` that the base model that the adapter's run keeps was not used, because it is damaged. */
+/** Says in `error` that the folder in which the adapter's run keeps its base model was of no use. */
 const withKeptFault = async (
   error: CheckpointError,
   { where, baseHash }: Pick<OpenedAdapter, "where" | "baseHash">,
@@ -94,7 +94,7 @@ const withKeptFault = async (
   const kept = await keptBaseOf(join(where, ".."));
   if (baseHash === null || !existsSync(kept)) return error;
   const { got, ...details } = error.details;
-  return new CheckpointError({ ...details, got: `${got}, and damaged weights in ${kept}`, cause: error });
+  return new CheckpointError({ ...details, got: `${got}, and other or damaged weights in ${kept}`, cause: error });
 };
 
 /**

@@ -60,18 +60,19 @@ type Source = StoredTensor & Partial<Pick<GgufTensor, "encoding" | "readBytes">>
 /** Maximum number of values that are encoded at once. */
 const pieceLength = 2 ** 20;
 
-const largestHalf = 65504;
-
-const checkValues = (values: Float32Array, name: string, encoding: GgufEncoding, where: string): void => {
+const checkFinite = (values: Float32Array, name: string, where: string): void => {
   const bad = findUnreal(values);
-  if (bad !== -1) {
-    throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: String(values[bad]) });
-  }
-  if (encoding !== "f16") return;
-  const large = values.find((value) => Math.abs(value) > largestHalf);
+  if (bad === -1) return;
+  throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: String(values[bad]) });
+};
+
+const checkSize = (values: Float32Array, name: string, encoding: GgufEncoding, where: string): void => {
+  const { largest } = encoderOf(encoding);
+  const large = values.find((value) => Math.abs(value) > largest);
   if (large === undefined) return;
-  const must = `${name} must hold numbers of at most ${largestHalf} in magnitude for f16`;
-  throw new CheckpointError({ where, must, got: String(large), hint: "bf16 or f32" });
+  const must = `${name} must hold numbers of at most ${largest} in magnitude for ${encoding}`;
+  const hint = Math.abs(large) > encoderOf("bf16").largest ? "f32" : "bf16 or f32";
+  throw new CheckpointError({ where, must, got: String(large), hint });
 };
 
 /** Yields a tensor's bytes in an encoding, a few rows at a time. */
@@ -87,11 +88,14 @@ export async function* encodedPieces(
   for (let row = 0; row < rows; row += step) {
     const count = Math.min(step, rows - row);
     const values = await readRows(row, count);
-    checkValues(values, name, encoding, where);
+    checkFinite(values, name, where);
     // Copy bytes that already have the encoding, because encoding them again could change values.
-    yield readBytes !== undefined && stored.encoding === encoderName
-      ? await readBytes(row, count)
-      : encode(values, importance);
+    if (readBytes !== undefined && stored.encoding === encoderName) {
+      yield await readBytes(row, count);
+      continue;
+    }
+    checkSize(values, name, encoding, where);
+    yield encode(values, importance);
   }
 }
 
