@@ -94,7 +94,7 @@ const withKeptFault = async (
   const kept = await keptBaseOf(join(where, ".."));
   if (baseHash === null || !existsSync(kept)) return error;
   const { got, ...details } = error.details;
-  return new CheckpointError({ ...details, got: `${got}, and other or damaged weights in ${kept}`, cause: error });
+  return new CheckpointError({ ...details, got: `${got}, and wrong weights in ${kept}`, cause: error });
 };
 
 /**

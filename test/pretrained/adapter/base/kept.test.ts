@@ -138,7 +138,7 @@ describe("the base that a run of adapters keeps", () => {
     await rename(model, `${model}-gone`);
     await damage(place);
     await expect(scoreOf(join(run, "checkpoint"))).rejects.toThrow(
-      `must be on this disk; got ${JSON.stringify(model)}, and other or damaged weights in ${place}; try base MODEL`,
+      `must be on this disk; got ${JSON.stringify(model)}, and wrong weights in ${place}; try base MODEL`,
     );
     await rename(`${model}-gone`, model);
     await damage(model);
