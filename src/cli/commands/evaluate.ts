@@ -320,7 +320,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--against <model>",
-      "another model to measure on the same windows; the output shows the difference of the losses with a 95% confidence interval. An adapter that does not find its own base model takes that of --base (default: none)",
+      "another model to measure on the same windows; the output shows the difference of the losses with a 95% confidence interval. An adapter that does not find its own base model takes the model of --base (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(

@@ -6,7 +6,7 @@ import { encoderOf, ggufEncodings } from "#foretoken/pretrained/gguf/write/encod
 const pieces = async (encoding: (typeof ggufEncodings)[number], value: number): Promise<Uint8Array[]> => {
   const values = new Float32Array(256).fill(0.5);
   values[7] = value;
-  const source = { name: "w", shape: [1, 256], readRows: async () => values };
+  const source = { name: "w", shape: [1, 256], bytes: 1024, readRows: async () => values };
   const found: Uint8Array[] = [];
   for await (const piece of encodedPieces(source, encoding, "model")) found.push(piece);
   return found;
