@@ -69,7 +69,14 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const { body } = await server.get<{ steps: { loss: readonly number[] } }>("runs/first/series");
     expect(await chart.getAttribute("aria-valuetext")).toContain(`Steps 1: training ${body.steps.loss[0]?.toFixed(4)}`);
     for (let i = 0; i < 6; i++) await chart.press("ArrowRight");
-    expect(await chart.getAttribute("aria-valuetext")).toContain(`Steps 7: training ${body.steps.loss[6]?.toFixed(4)}`);
+    const seventh = `Steps 7: training ${body.steps.loss[6]?.toFixed(4)}`;
+    expect(await chart.getAttribute("aria-valuetext")).toContain(seventh);
+    // A new plot keeps the cursor: with other scales, and after its first drawing.
+    for (const scale of ["Log", "Linear"]) {
+      await page.getByText(scale, { exact: true }).first().click();
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+      expect(await chart.getAttribute("aria-valuetext")).toContain(seventh);
+    }
   });
 
   it("saves a chart as SVG, PNG and CSV", async () => {

@@ -223,8 +223,10 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom, onStart }: Pl
           draw: [(self) => hasLabels && self.width > leastForNames && drawLabels(self, drawn, x)],
           setCursor: [
             (self) => {
-              const { left = -1 } = self.cursor;
-              if (!isDrawing) onPoint(left < 0 ? null : self.posToVal(left, "x"));
+              const { left = -1, event } = self.cursor;
+              // A new plot sends this for its first drawing, too: the cursor of the plot before it stays.
+              if (isDrawing || !event) return;
+              onPoint(left < 0 ? null : self.posToVal(left, "x"));
             },
           ],
           setSelect: [
