@@ -27,19 +27,20 @@ const short = prompt.slice(0, 16);
 const openOurs = async () => {
   const { model, close } = await loadPretrained(path, { backend: "native", threads, dtype });
   const { instructionSet } = model.backend.capabilities;
-  // One engine for all texts, as llama.cpp has one context.
-  const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
-  let reads = 0;
+  const engineOf = () => createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
+  // One engine writes all texts, as llama.cpp has one context.
+  const writer = engineOf();
   return {
     about: instructionSet,
     async close() {
-      await engine.close();
+      await writer.close();
       await close();
     },
-    async read([first, ...rest]) {
-      // Each prompt has another first token, so that nothing of an earlier text is used again.
-      reads++;
-      await engine.write({ model, prompt: [first + reads, ...rest], maxNewTokens: 1, choose: () => null }).ended;
+    async read(ids) {
+      // A new engine, because an engine may still have the keys and values of its last text.
+      const engine = engineOf();
+      await engine.write({ model, prompt: ids, maxNewTokens: 1, choose: () => null }).ended;
+      await engine.close();
     },
     async write(ids, count) {
       const times = [];
@@ -48,7 +49,7 @@ const openOurs = async () => {
         times.push(performance.now());
         return times.length > count ? null : id;
       };
-      await engine.write({ model, prompt: ids, maxNewTokens: count + 1, choose }).ended;
+      await writer.write({ model, prompt: ids, maxNewTokens: count + 1, choose }).ended;
       return times[count] - times[0];
     },
   };
