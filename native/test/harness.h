@@ -92,21 +92,40 @@ using Ints = Exact<int32_t>;
 using Words = Exact<uint32_t>;
 using Narrows = Exact<uint16_t>;
 
-// Settings of one pass over all kernels: whether buffers are shifted, the rounding of operands, and whether activations
-// are bfloat16. If not `judged`, only memory accesses are tested, and results may have any value.
+// Settings of one pass over kernels: whether buffers are shifted, the rounding of operands, whether activations are
+// bfloat16, and whether tiles multiply float32. If not `judged`, only memory accesses are tested, and results may have
+// any value.
 struct Way {
   bool shifted;
   bool bfloat16;
   bool narrow = false;
+  bool wholeTiles = false;
   bool judged = true;
+
+  const char* name() const {
+    return narrow ? "bfloat16 activations" : bfloat16 ? "bfloat16" : wholeTiles ? "float32 by tiles" : "float32";
+  }
 };
 
 using Doubles = std::vector<double>;
 
-// One pass over all kernels with one table and one number of threads.
+class Suite;
+
+// Tests of some kernels.
+using Test = void (*)(Suite&);
+
+// One pass over kernels with one table and one number of threads.
 class Suite {
  public:
   Suite(const KernelTable& table, Pool& pool, Way way) : table_(table), pool_(pool), way_(way) {}
+
+  // Runs a test. Its inputs do not depend on the tests before it.
+  void run(Test test) {
+    test_ = test;
+    onces_ = 0;
+    random_ = Random(1);
+    test(*this);
+  }
 
   // `value` rounded as in a product: to nearest, ties to even.
   double operand(float value) const {
@@ -148,6 +167,7 @@ class Suite {
     called_[Args::kIndex] = true;
     Call call = args.template toCall<Call>();
     call.bfloat16 = way_.bfloat16;
+    call.wholeTiles = way_.wholeTiles;
     const Kernel& kernel = table_.kernels[Args::kIndex];
     if (way_.narrow) runNarrow(kernel, call);
     else kernel.run(call, pool_);
@@ -171,13 +191,13 @@ class Suite {
     return true;
   }
 
-  // Caches expected results: the n-th call returns the same value as the n-th call in the first suite with these
-  // settings. Use it only for values that depend only on the inputs. These are equal for every table and number of
+  // Caches expected results: the n-th call in a test returns the same value as the n-th call in the first suite with
+  // these settings. Use it only for values that depend only on the inputs. These are equal for every table and number of
   // threads. With a sanitizer, sums in double take longer than the kernels, so the cache saves time.
   template <typename Compute>
   const auto& once(Compute compute) {
-    static std::map<std::tuple<bool, bool, int>, decltype(compute())> results;
-    const auto key = std::tuple(way_.bfloat16, way_.narrow, onces_++);
+    static std::map<std::tuple<Test, bool, bool, int>, decltype(compute())> results;
+    const auto key = std::tuple(test_, way_.bfloat16, way_.narrow, onces_++);
     const auto found = results.find(key);
     return found == results.end() ? results.emplace(key, compute()).first->second : found->second;
   }
@@ -242,7 +262,7 @@ class Suite {
     if (wrong < 0) return;
     failures_++;
     std::printf("%s, %s, %d threads, %s: %s[%lld of %lld] must be %.9g, is %.9g\n", table_.instructionSet,
-                way_.narrow ? "bfloat16 activations" : way_.bfloat16 ? "bfloat16" : "float32", pool_.threads(),
+                way_.name(), pool_.threads(),
                 way_.shifted ? "shifted" : "aligned", what, static_cast<long long>(wrong),
                 static_cast<long long>(got.size()), wanted[static_cast<size_t>(wrong)], static_cast<double>(got[wrong]));
   }
@@ -269,6 +289,7 @@ class Suite {
   Pool& pool_;
   const Way way_;
   Random random_{1};
+  Test test_ = nullptr;
   int onces_ = 0;
   int failures_ = 0;
   uint64_t digest_ = 0xCBF29CE484222325u;

@@ -2,6 +2,8 @@
 // because sanitizers do not work in a standard Node. scripts/checks/native-sanitized.mjs builds and runs it.
 #include <time.h>
 
+#include <utility>
+
 #include "../tables.h"
 #include "../thread_pool.h"
 #include "harness.h"
@@ -9,21 +11,18 @@
 namespace foretoken::test {
 namespace {
 
+const std::vector<Test> kAllTests = {testElementwise, testLayers, testRotary, testProducts, testAttention, testBlocks};
+
 // Returns the digest of all results.
-uint64_t runAll(const KernelTable& table, int threads, Way way, int& failures) {
+uint64_t run(const KernelTable& table, const std::vector<Test>& tests, int threads, Way way, int& failures) {
   ThreadPool pool(threads);
   if (!pool.start()) {
     std::printf("the system refuses to start %d threads\n", threads);
     std::abort();
   }
   Suite suite(table, pool, way);
-  testElementwise(suite);
-  testLayers(suite);
-  testRotary(suite);
-  testProducts(suite);
-  testAttention(suite);
-  testBlocks(suite);
-  for (size_t i = 0; i < suite.called().size(); i++) {
+  for (const Test test : tests) suite.run(test);
+  for (size_t i = 0; tests == kAllTests && i < suite.called().size(); i++) {
     if (suite.called()[i]) continue;
     std::printf("%s: no test calls it\n", table.kernels[i].declaration.name);
     failures++;
@@ -55,16 +54,11 @@ class StarvedPool final : public Pool {
 };
 
 // A kernel that gets no scratch must return, and must access only its own memory.
-int runStarved(const KernelTable& table, Way way) {
+int runStarved(const KernelTable& table, const std::vector<Test>& tests, Way way) {
   StarvedPool pool;
   way.judged = false;
   Suite suite(table, pool, way);
-  testElementwise(suite);
-  testLayers(suite);
-  testRotary(suite);
-  testProducts(suite);
-  testAttention(suite);
-  testBlocks(suite);
+  for (const Test test : tests) suite.run(test);
   if (pool.takeOutOfMemory()) return 0;
   std::printf("%s: no kernel asks for scratch\n", table.instructionSet);
   return 1;
@@ -92,6 +86,18 @@ int runPool(int threads) {
   return failures;
 }
 
+// The tests of a table, by their settings. Only the products have other code for tiles if activations are float32.
+std::vector<std::pair<Way, std::vector<Test>>> passesOf(const KernelTable& table) {
+  constexpr Way kFloat32 = {.shifted = false, .bfloat16 = false}, kBfloat16 = {.shifted = false, .bfloat16 = true};
+  constexpr Way kNarrow = {.shifted = false, .bfloat16 = true, .narrow = true};
+  if (std::strcmp(table.instructionSet, "amx") == 0) {
+    constexpr Way kWhole = {.shifted = false, .bfloat16 = false, .wholeTiles = true};
+    return {{kWhole, {testProducts}}, {kBfloat16, {testProducts}}, {kNarrow, kAllTests}};
+  }
+  if (table.narrow) return {{kFloat32, kAllTests}, {kBfloat16, kAllTests}, {kNarrow, kAllTests}};
+  return {{kFloat32, kAllTests}, {kBfloat16, kAllTests}};
+}
+
 // `onlyRaces` skips passes with a single thread, because a race needs two threads. Five threads divide work unevenly,
 // and some threads get no work.
 int main(bool onlyRaces) {
@@ -103,22 +109,20 @@ int main(bool onlyRaces) {
   StarvedPool starved;
   failures += testDispatch(starved);
   for (int i = 0; i < count; i++) {
-    std::vector<Way> ways = {{.shifted = false, .bfloat16 = false}, {.shifted = false, .bfloat16 = true}};
-    if (tables[i]->narrow) ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});
-    for (Way way : ways) {
+    for (auto& [way, tests] : passesOf(*tables[i])) {
       std::vector<uint64_t> digests;
       for (const int threads : {1, 5}) {
         if (threads == 1 && onlyRaces) continue;
         way.shifted = threads == 5;
-        digests.push_back(runAll(*tables[i], threads, way, failures));
+        digests.push_back(run(*tables[i], tests, threads, way, failures));
         if (digests.back() == digests[0]) continue;
         std::printf("%s: %d threads give other bits than one\n", tables[i]->instructionSet, threads);
         failures++;
       }
       way.shifted = false;
-      if (!onlyRaces) failures += runStarved(*tables[i], way);
-      std::printf("%s %s: done\n", tables[i]->instructionSet,
-                  way.narrow ? "bfloat16 activations" : way.bfloat16 ? "bfloat16" : "float32");
+      if (!onlyRaces) failures += runStarved(*tables[i], tests, way);
+      std::printf("%s %s: done\n", tables[i]->instructionSet, way.name());
+      std::fflush(stdout);
     }
   }
   std::printf("%d failures\n", failures);

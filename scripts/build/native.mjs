@@ -66,7 +66,7 @@ export const compilableSets = async (compiler) => {
 /**
  * Names of the instruction sets of this machine, best first. A program asks the CPU, in the same way as at run time.
  */
-const runnableSets = async (compiler) => {
+export const runnableSets = async (compiler) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-probe-"));
   try {
     const program = join(folder, "probe");

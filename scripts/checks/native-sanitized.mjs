@@ -11,23 +11,31 @@ import {
   execute,
   findCompiler,
   inParallel,
+  isaDefines,
+  runnableSets,
   tableDefines,
   unitsOfSet,
 } from "../build/native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
-// For each sanitizer: compiler flags, instruction sets, and arguments of the program.
+const namesOf = (sets) => sets.map(({ name }) => name);
+
+// For each sanitizer: compiler flags, instruction sets out of those that this CPU can run, and arguments of the program.
 const sanitizers = {
   // The address sanitizer itself finds null pointers and accesses outside of an object.
   address: {
     flags: ["-fsanitize=address,undefined", "-fno-sanitize=null,object-size", "-fno-sanitize-recover=all"],
-    of: (sets) => sets,
+    // avx512 has the vectors of avx512bf16 and the products of bytes of avx2, so these two test all of its source.
+    of: (sets) => sets.filter(({ name }) => name !== "avx512" || !namesOf(sets).includes("avx512bf16")),
     told: [],
   },
-  // All sets without tiles have the same source, so threads share data in the same way. So two sets are enough for the
-  // thread sanitizer: the set that every machine has, and the set with tiles. The address sanitizer finds the errors
-  // that need only one thread.
-  thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
+  // All sets without tiles have the same source, so threads share data in the same way. So one of these sets is enough
+  // for the thread sanitizer, and the tiles. The address sanitizer finds the errors that need only one thread.
+  thread: {
+    flags: ["-fsanitize=thread"],
+    of: (sets) => (namesOf(sets).includes("amx") ? sets.slice(-2) : sets.slice(-1)),
+    told: ["races"],
+  },
 };
 
 // Messages of a sanitizer that cannot start because of the machine, not because of the program.
@@ -58,42 +66,76 @@ const probe = async (compiler, name) => {
   return undefined;
 };
 
-// Tiles are emulated in memory, so the sanitizer checks every access to them. So these kernels are also tested on
-// machines without tiles.
+/**
+ * The sets that this CPU can run. Tiles are emulated in memory, so the sanitizer checks every access to them, and these
+ * kernels are also tested on CPUs that have all of the set but tiles. If the CPU cannot be asked, all sets are tested.
+ */
+const testedSets = async (compiler) => {
+  const sets = await compilableSets(compiler);
+  const runnable = await runnableSets(compiler).catch(() => []);
+  const tested = sets.filter(
+    ({ name, emulated }, i) => runnable.includes(name) || (emulated && runnable.includes(sets[i - 1]?.name)),
+  );
+  return tested.length === 0 ? sets : tested;
+};
+
+// For a set with tiles, only the source that uses tiles is compiled, with its own table of kernels. All other kernels have
+// the source of the set before it.
+const unitsOfTested = (set, below) =>
+  set.emulated === undefined
+    ? unitsOfSet(set)
+    : [
+        ...unitsOfSet(set).filter(({ source }) => source !== "native/isa.cc"),
+        {
+          name: `isa-${set.name}`,
+          source: "native/test/tiles_table.cc",
+          flags: [...isaDefines(set), `-DFT_BELOW=${below.name}`],
+        },
+      ];
+
+// `isTested`: the sanitizer checks this source. The tests compute in double what the kernels must give. With a sanitizer
+// this would take longer than the kernels, and it would find no error of theirs. Only the first test starts threads.
 const unitsOf = (name, sets) => [
-  ...sets.flatMap((set) =>
-    unitsOfSet(set).map((unit) => ({
+  ...sets.flatMap((set, i) =>
+    unitsOfTested(set, sets[i - 1]).map((unit) => ({
       source: unit.source,
       object: join(folderOf(name), `${unit.name}.o`),
       flags: [...unit.flags, ...(set.emulated ?? set.flags)],
       // An instruction set with more flags takes longer to compile.
       cost: 1 + set.flags.length,
+      isTested: true,
     })),
   ),
-  ...nativeTests.map((test) => ({
+  ...nativeTests.map((test, i) => ({
     source: `native/test/${test}_test.cc`,
     object: join(folderOf(name), `${test}_test.o`),
     flags: [],
     cost: 0,
+    isTested: i === 0,
   })),
   ...nativeUnits.map((unit) => ({
     source: `native/${unit}.cc`,
     object: join(folderOf(name), `${unit}.o`),
     flags: unit === "tables" ? ["-DFT_EMULATED_TILES", ...tableDefines(sets)] : [],
     cost: 0,
+    isTested: true,
   })),
 ];
 
 /** Builds the programs of the sanitizers `names`, longest compilations first. Resolves to their paths by name. */
 const build = async (compiler, names) => {
-  const sets = await compilableSets(compiler);
+  const sets = await testedSets(compiler);
   // Optimisation is low, so that reports contain line numbers. The vptr check needs run-time type information. Forced
   // inlining is off. Every access is checked, so inlined code would take minutes to compile.
   const kept = commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag));
-  const flags = [...kept, "-O1", "-g1", "-DFT_INLINE=static inline", "-pthread"];
+  const flags = [...kept, "-pthread"];
   const units = names.flatMap((name) => {
-    const { flags: sanitizing, of } = sanitizers[name];
-    return unitsOf(name, of(sets)).map((unit) => ({ ...unit, name, flags: [...flags, ...sanitizing, ...unit.flags] }));
+    const sanitizing = ["-O1", "-g1", "-DFT_INLINE=static inline", ...sanitizers[name].flags];
+    return unitsOf(name, sanitizers[name].of(sets)).map((unit) => ({
+      ...unit,
+      name,
+      flags: [...flags, ...(unit.isTested ? sanitizing : ["-O2"]), ...unit.flags],
+    }));
   });
   units.sort((a, b) => b.cost - a.cost);
   await inParallel(

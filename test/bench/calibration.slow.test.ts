@@ -34,7 +34,7 @@ it("counts how often settings are called different, with runs that it trains and
   } finally {
     await rm(folder, { recursive: true });
   }
-}, 120_000);
+});
 
 it("the rules of sweeps, on the trainings behind the defaults: the race never loses the winner", async () => {
   const { status, stdout, stderr } = await outcomeOf(spawn(process.execPath, [stopping]));

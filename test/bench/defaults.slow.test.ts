@@ -56,4 +56,4 @@ it("compares a text's default with a variation by a sweep, and makes tables of a
   } finally {
     await rm(folder, { recursive: true });
   }
-}, 120_000);
+});

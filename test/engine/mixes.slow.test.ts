@@ -4,7 +4,7 @@ import { candidates } from "../conformance/candidates.ts";
 import { runMix } from "./mixes.ts";
 
 /** Total number of random mixes. These mixes differ from the mixes of the quick test. */
-const mixes = 200;
+const mixes = 100;
 
 describe("a text of a random mix has the bits that it has alone, with every instruction set", () => {
   const present = candidates.flatMap((one) => (one.kind === "present" && one.hasBlocks ? [one] : []));
