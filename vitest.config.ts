@@ -1,4 +1,4 @@
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
@@ -17,6 +17,17 @@ const inMemory = folderInMemory();
 
 const addon = `dist/backend/implementations/native/foretoken.${platform()}-${arch()}.node`;
 const isBuilt = existsSync(new URL(addon, import.meta.url));
+
+/** Whether the bundle of the command is from the same build as the modules: see src/cli/main.ts. */
+const isBundled = (): boolean => {
+  try {
+    const { size, mtimeMs } = statSync(new URL("build/tsconfig.tsbuildinfo", import.meta.url));
+    const mark = readFileSync(new URL("dist/command/compiled.txt", import.meta.url), "utf8");
+    return mark === `${size} ${Math.floor(mtimeMs / 1000)}`;
+  } catch {
+    return false;
+  }
+};
 
 /** Files that replace a module, or imitate a browser while they are loaded. Each file has its own process. */
 const alone = ["backend/implementations/worker-browser", "pretrained/load", "web/playground-writing"];
@@ -72,13 +83,17 @@ export default defineConfig({
     maxWorkers: 2,
     // If no native kernels are built, tests use WebAssembly on purpose. So programs and commands print no advice about
     // native kernels.
-    env: { FORETOKEN_THREADS: "1", ...(isBuilt ? {} : { FORETOKEN_NO_NATIVE: "1" }) },
+    env: {
+      FORETOKEN_THREADS: "1",
+      ...(isBuilt ? {} : { FORETOKEN_NO_NATIVE: "1" }),
+      ...(isBundled() ? { FORETOKEN_TEST_BUNDLE: "1" } : {}),
+    },
     // Node loads these files itself, which is faster. There is an exception: a module that a test replaces, and the
     // importer of this module.
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    setupFiles: ["test/support/equal-bytes.ts"],
+    setupFiles: ["compiler-flags", "equal-bytes", "bundled-threads"].map((name) => `test/support/${name}.ts`),
     // A forgotten `only` must be an error, because it would hide all other tests.
     allowOnly: false,
     sequence: { sequencer: LongestFirst },

@@ -137,9 +137,7 @@ describe("merge", () => {
     expect(await refused("adapter", "--base", "adapter-merged", "--out", "adapter-merged")).toMatch(
       /^foretoken: \S+adapter-merged: the folder must not be the source's own folder; got \S+, the adapter's base model;/u,
     );
-    expect(await refused("base", "--out", "new")).toMatch(
-      /adapter_config\.json: a checkpoint must have adapter_config\.json/u,
-    );
+    expect(await refused("base", "--out", "new")).toContain("base: the path must name an adapter; got a whole model");
     expect(await refused("adapter", "--out", "new", "--base", "adapter")).toMatch(
       /^foretoken: adapter: the path must name a whole model; got an adapter alone; try npx foretoken merge adapter$/u,
     );
@@ -171,6 +169,18 @@ describe("a run", () => {
         status: 2,
         stdout: "",
         stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights: its result is already a whole model; try the run itself instead of a merged model\n`,
+      });
+    }
+  });
+
+  test("of a whole model is no adapter, and --adapter says so", async () => {
+    for (const named of ["whole", "whole/checkpoint"]) {
+      const { status, stderr } = await cli(["generate", "base", "--adapter", named], { cwd });
+      expect({ status, stderr }).toEqual({
+        status: 2,
+        stderr: expect.stringMatching(
+          /^foretoken: whole\/\w+: the path must name an adapter; got a whole model; try the folder or GGUF file of an adapter\n$/u,
+        ),
       });
     }
   });
@@ -233,6 +243,20 @@ describe("a run", () => {
       cwd,
     });
     expect(none).toMatchObject({ status: 2, stderr: expect.stringContaining("--base") });
+    // --no-base-check is for the model that is an adapter.
+    const flags = ["--no-base-check", "--base", "base"];
+    expect(await compared("base", "--against", "moved", ...flags)).toEqual([whole, own]);
+    expect(await compared("moved", "--against", "base", ...flags)).toEqual([own, whole]);
+    const unused = "--no-base-check: must be used only with an adapter";
+    for (const command of [
+      ["evaluate"],
+      ["evaluate", "--against", "base"],
+      ["generate"],
+      ["export", "--format", "gguf"],
+    ]) {
+      const { status, stderr } = await cli([...command, "base", "--no-base-check"], { cwd });
+      expect({ command, status, stderr }).toMatchObject({ status: 2, stderr: expect.stringContaining(unused) });
+    }
   });
 
   test("of an adapter has its own losses in the windows of its training, which the last line names", async () => {

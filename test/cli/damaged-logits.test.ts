@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -32,4 +33,15 @@ test("an error writes no line end if no line has begun", async () => {
   const { status, stdout, stderr } = await generate("--prompt", "0123", "--choice", "4");
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
   expect(stderr).toMatch(fault);
+});
+
+test("an error before the first text leaves no file, and keeps a file that was there", async () => {
+  await writeFile(join(cwd, "prompts.jsonl"), '"0123"\n');
+  const { status, stderr } = await generate("--prompts", "prompts.jsonl", "--out", "texts.jsonl");
+  expect(status).toBe(2);
+  expect(stderr).toMatch(fault);
+  expect(existsSync(join(cwd, "texts.jsonl"))).toBe(false);
+  await writeFile(join(cwd, "texts.jsonl"), "");
+  expect((await generate("--prompts", "prompts.jsonl", "--out", "texts.jsonl")).status).toBe(2);
+  expect(await readFile(join(cwd, "texts.jsonl"), "utf8")).toBe("");
 });

@@ -104,7 +104,8 @@ describe("generate --prompts", () => {
       "line 1: generate: slide: needs a context of at least 96 tokens; got 32 with a context of 8 tokens; try 0",
     ],
     ['""', "line 1: generate: the prompt must have at least one token"],
-    ["\n\n", "must be a file with one prompt on each line; got empty lines"],
+    ["\n\n", "must be a file with one prompt on each line; got bad.jsonl: empty lines"],
+    ["", "must be a file with one prompt on each line; got bad.jsonl: an empty file"],
   ])("says which line is none: %j", async (text, message) => {
     await writeFile(join(cwd, "bad.jsonl"), text);
     const { status, stderr, stdout } = await cli(
@@ -115,6 +116,13 @@ describe("generate --prompts", () => {
     expect(stderr).toContain(message);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect(await readdir(cwd)).not.toContain("bad-out.jsonl");
+  });
+
+  test("says which file is not there", async () => {
+    const { stderr } = await cli(["generate", "run", "--prompts", "none.jsonl"], { cwd });
+    expect(stderr).toContain("got none.jsonl: no such file");
+    const choices = await cli(["evaluate", "run", "--choices", "none.jsonl"], { cwd });
+    expect(choices.stderr).toContain("got none.jsonl: no such file");
   });
 
   test("makes no file where the context is too small for --slide", async () => {

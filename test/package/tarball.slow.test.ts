@@ -195,7 +195,7 @@ describe.skipIf(missing !== undefined)(
       const quick = "-O0 -w '-DFT_INLINE=static inline'";
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" ${quick}\n`);
       await chmod(join(installed.project, "compiler"), 0o755);
-      const named = compiler === undefined ? "" : `CXX="${join(installed.project, "compiler")}" `;
+      const named = compiler === undefined ? "" : `FORETOKEN_BUILD_ISA= CXX="${join(installed.project, "compiler")}" `;
       const { status, stdout, stderr } = await run(`${named}node node_modules/foretoken/scripts/build/native.mjs`);
       const { auto } = JSON.parse((await run("npx --no-install foretoken info --json")).stdout);
       if (

@@ -10,6 +10,7 @@ import { endStopped, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName } from "../process/terminal.ts";
+import { nothingIn } from "../prompts/nothing-in.ts";
 
 /**
  * Reads and checks all questions of a file. Empty lines are skipped.
@@ -23,8 +24,11 @@ const readQuestions = async (path: string): Promise<readonly ChoiceQuestion[]> =
     if (text.trim() !== "") questions.push(checkQuestion(`${path}: line ${line}`, parseLine(text.trim())));
   }
   if (questions.length > 0) return questions;
-  const got = line === 0 ? "no such file, or an empty file" : "empty lines";
-  throw new DataError({ where: "--choices", must: "must be a file with one question on each line", got });
+  throw new DataError({
+    where: "--choices",
+    must: "must be a file with one question on each line",
+    got: nothingIn(path, line),
+  });
 };
 
 const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;

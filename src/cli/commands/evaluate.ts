@@ -6,7 +6,6 @@ import { compareEvaluations, type LossDifference } from "../../evaluate/compare.
 import { measuredDocuments } from "../../evaluate/documents.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../evaluate/evaluate-corpus.ts";
-import { isAdapterPlace } from "../../pretrained/adapter/place.node.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
 import { noInterval } from "../display/texts/comparison-table.ts";
@@ -32,9 +31,9 @@ import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import {
   type FoundModel,
+  isAdapterModel,
   loadNamed,
   type ModelParts,
-  modelDirectory,
   modelPlaces,
   runOf,
 } from "../model/checkpoint-path.ts";
@@ -153,14 +152,16 @@ const resultText = (result: Evaluation, measured: string, width: number): string
   ].join("\n");
 };
 
-const isAdapter = async (path: string): Promise<boolean> => isAdapterPlace(await modelDirectory(path));
-
-/** Flags for the first model. If it needs no base, and the other model is an adapter, `--base` is for the other model. */
+/**
+ * Flags for the first model. If it needs no base, and the other model is an adapter, `--base` is for the other model, and
+ * so is `--no-base-check` if the first model has no adapter.
+ */
 const partsOfFirst = async (path: string, flags: EvaluateFlags): Promise<ModelParts> => {
-  const { base, ...others } = flags;
-  const { adapter, against } = flags;
-  if (base === undefined || against === undefined || (adapter === undefined && (await isAdapter(path)))) return flags;
-  return (await isAdapter(against)) ? others : flags;
+  const { base, baseCheck = true, against, adapter, weights } = flags;
+  if (against === undefined || (base === undefined && baseCheck)) return flags;
+  if ((adapter === undefined && (await isAdapterModel(path))) || !(await isAdapterModel(against))) return flags;
+  const own = weights === undefined ? {} : { weights };
+  return adapter === undefined ? own : { ...own, adapter, baseCheck };
 };
 
 /**
@@ -178,7 +179,7 @@ const loadOther = async (
     const running = await asInRun(against, options);
     return await loadNamed(against, {}, running).catch(async (error: unknown) => {
       const asked = base !== undefined || !baseCheck;
-      if (!asked || !(error instanceof ForetokenError) || !(await isAdapter(against))) throw error;
+      if (!asked || !(error instanceof ForetokenError) || !(await isAdapterModel(against))) throw error;
       const found = await loadNamed(against, { ...(base === undefined ? {} : { base }), baseCheck }, running);
       const told =
         base === undefined ? [] : [`${against}: measured on the base model of --base, because it did not find its own`];
@@ -241,7 +242,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
     const measured = `${inWords}${windowsInWords(kind, window)}`;
-    const measure = async (one: WorkerModel, named: string): Promise<Evaluation> => {
+    const measure = async (one: WorkerModel, its: string): Promise<Evaluation> => {
       const read =
         kind === "text"
           ? corpus
@@ -257,7 +258,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
       });
       return evaluation.catch((error: unknown) => {
         if (!(error instanceof ConfigError) || error.details.where !== "evaluation") throw error;
-        throw new ConfigError({ ...error.details, where: printableName(named), cause: error });
+        throw new ConfigError({ ...error.details, where: printableName(its), cause: error });
       });
     };
     const result = await measure(lm, path);

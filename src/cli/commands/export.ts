@@ -19,6 +19,7 @@ import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import {
   adapterDirectory,
+  checkBaseCheck,
   inModelFlags,
   modelDirectory,
   modelPlaces,
@@ -135,6 +136,7 @@ const runExport = async (named: string, flags: ExportFlags): Promise<void> => {
     writeNotice(text);
   };
   try {
+    await checkBaseCheck(named, flags);
     const written = await exportModel(place, await weightsDirectory(named, weights, onNotice), {
       ...{ format, dtype, baseCheck, replace: overwrite, adapterOnly, name: nameOfModel(named) },
       adapter: adapter === undefined ? undefined : await adapterDirectory(adapter, onNotice),

@@ -19,6 +19,7 @@ import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import {
   adapterDirectory,
+  checkBaseCheck,
   inModelFlags,
   modelDirectory,
   modelPlaces,
@@ -224,6 +225,7 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
   };
   let lm: LanguageModel | undefined;
   try {
+    await checkBaseCheck(named, flags);
     const place = await weightsDirectory(named, weights, tell);
     const parts = {
       ...(adapter === undefined ? {} : { adapter: await adapterDirectory(adapter, tell) }),

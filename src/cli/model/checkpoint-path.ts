@@ -5,6 +5,7 @@ import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { checkpointOfRun, hasCheckpoint } from "../../io/checkpoint-place.node.ts";
+import { isAdapterPlace } from "../../pretrained/adapter/place.node.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { folderNames } from "../../runs/folder-names.ts";
 import { loadAdvised, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
@@ -152,11 +153,29 @@ const checkAveraged = async (run: string): Promise<void> => {
   });
 };
 
+/** Whether the user's model is an adapter, or a run that trains one. */
+export const isAdapterModel = async (path: string): Promise<boolean> => isAdapterPlace(await modelDirectory(path));
+
+/** @throws ConfigError for `--no-base-check` with a model that has no adapter. */
+export const checkBaseCheck = async (
+  path: string,
+  { adapter, baseCheck = true }: Pick<ModelParts, "adapter" | "baseCheck">,
+): Promise<void> => {
+  if (baseCheck || adapter !== undefined || (await isAdapterModel(path))) return;
+  throw new ConfigError({
+    where: "--no-base-check",
+    must: "must be used only with an adapter, because it is about the adapter's base model",
+    got: `${path}, which is not an adapter`,
+  });
+};
+
 /**
  * Loads the user's model from a checkpoint directory or a run. If an adapter is named, it is loaded too.
- * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
+ * @throws ConfigError for `weights` with a directory that is not a run, and for `baseCheck` without an adapter;
+ * CheckpointError for a run without weights yet.
  */
 export const loadNamed = async (path: string, parts: ModelParts, running: WorkerLoadOptions): Promise<FoundModel> => {
+  await checkBaseCheck(path, parts);
   const found = await loadModel(path, parts, running);
   const notices: string[] = [];
   if (parts.adapter !== undefined) await adapterDirectory(parts.adapter, (notice) => notices.push(notice));

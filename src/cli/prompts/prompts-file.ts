@@ -14,6 +14,7 @@ import { readLines } from "../../io/jsonl.node.ts";
 import { checkAdapterName } from "../../pretrained/adapter/check.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
+import { nothingIn } from "./nothing-in.ts";
 
 /** A prompt of the file. */
 export interface FilePrompt {
@@ -98,8 +99,11 @@ export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> 
     prompts.push(prompt);
   }
   if (prompts.length > 0) return prompts;
-  const got = line === 0 ? "no such file, or an empty file" : "empty lines";
-  throw new ConfigError({ where: "--prompts", must: "must be a file with one prompt on each line", got });
+  throw new ConfigError({
+    where: "--prompts",
+    must: "must be a file with one prompt on each line",
+    got: nothingIn(path, line),
+  });
 };
 
 /** @throws DataError that names the line, for a prompt or a setting that the model does not support. */

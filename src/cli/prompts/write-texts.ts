@@ -1,5 +1,6 @@
 /** `foretoken generate --prompts`: writes a text for each prompt of a file, in batches. */
 import { existsSync } from "node:fs";
+import { rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateManyOptions } from "../../generate/generate-many.ts";
@@ -127,6 +128,7 @@ const toFile = async (
     if (done > 0) {
       writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: continuing`);
     }
+    const isNew = !existsSync(out);
     const lines = await openTexts(out, written);
     try {
       const count = await writeMissing(lm, request, { prompts, done, put: lines.append }, signal);
@@ -138,6 +140,8 @@ const toFile = async (
       }
     } finally {
       await lines.close();
+      // A damaged model gives no text.
+      if (isNew && (await stat(out)).size === 0) await rm(out);
     }
   } finally {
     await lock.release();

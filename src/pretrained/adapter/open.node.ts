@@ -16,6 +16,7 @@ import { type AdapterBase, type PeftConfig, parsePeftConfig } from "./config.ts"
 import { baseHashIn } from "./load.ts";
 import { adapterConfigName, adapterWeightsName } from "./names.ts";
 import type { OpenedAdapter } from "./opened.ts";
+import { isWholeModel } from "./place.node.ts";
 import { readAdapterValues } from "./read.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
 
@@ -31,6 +32,14 @@ const isFolder = (path: string): Promise<boolean> =>
  */
 export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
   if (isGgufName(folder) && !(await isFolder(folder))) return openGgufAdapter(await openGgufSource(folder), folder);
+  if (await isWholeModel(folder)) {
+    throw new CheckpointError({
+      where: folder,
+      must: "the path must name an adapter",
+      got: "a whole model",
+      hint: "the folder or GGUF file of an adapter",
+    });
+  }
   const { files, large, manifest } = await openCheckpoint(folder, {
     required: [adapterConfigName],
     optional: adapterTextNames,

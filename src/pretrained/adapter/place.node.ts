@@ -21,6 +21,12 @@ export const isAdapterFolder = async (folder: string): Promise<boolean> => {
   return false;
 };
 
+/** Whether a folder contains a whole model but not an adapter. */
+export const isWholeModel = async (folder: string): Promise<boolean> => {
+  const { path } = placeOf(folder);
+  return (await isFile(join(path, configName))) && !(await isFile(join(path, adapterConfigName)));
+};
+
 /** Whether `path` is a GGUF file of an adapter. The first keys of the file tell. */
 const isGgufAdapter = async (path: string): Promise<boolean> => {
   if (!isGgufName(path) || !(await isFile(path))) return false;
