@@ -140,8 +140,9 @@ const toFile = async (
       }
     } finally {
       await lines.close();
-      // A damaged model gives no text.
-      if (isNew && (await stat(out)).size === 0) await rm(out);
+      // A damaged model gives no text. If somebody has removed the file, the error of the texts is the one to report.
+      const found = isNew ? await stat(out).catch(() => undefined) : undefined;
+      if (found?.size === 0) await rm(out, { force: true });
     }
   } finally {
     await lock.release();
