@@ -27,8 +27,8 @@ describe.skipIf(missingChromium !== undefined)("the page of the server for other
     const figure = (label: string) => page.locator(".figure").filter({ has: page.getByText(label, { exact: true }) });
     await page.getByText("No request has ended yet.").waitFor();
     const asked = { model: "talk", messages: [{ role: "user", content: "who are you?" }], max_tokens: 5 };
-    const { usage } = (await served.post("/v1/chat/completions", asked)).body;
     await served.post("/v1/chat/completions", asked);
+    const { usage } = (await served.post("/v1/chat/completions", asked)).body;
     await served.post("/v1/chat/completions", { ...asked, model: "gpt-4o" });
     const rows = page.locator(".last-requests tbody tr");
     await rows.nth(2).waitFor();
