@@ -65,7 +65,7 @@ constexpr int kBriefRounds = 200;
 void relax() {}
 
 template <typename Ready>
-bool spin(Ready ready) {
+bool spin(Ready ready, Ahead&) {
   for (int round = 0; round < kSpinRounds; round++)
     if (ready()) return true;
   return false;
@@ -89,8 +89,26 @@ int64_t nanoseconds() {
   return static_cast<int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
 }
 
+// Prefetches one cache line of each of the next rows. Memory is faster with several streams: see stream_prefetch.h.
+void prefetchSome(Ahead& ahead) {
+  constexpr int64_t kCacheLine = 64, kRows = 8;
+  for (int64_t row = 0; row < kRows; row++) {
+    const int64_t place = row * ahead.rowBytes + ahead.column;
+    if (place < ahead.bytes) __builtin_prefetch(ahead.at + place, 0, 2);
+  }
+  ahead.column += kCacheLine;
+  if (ahead.column < ahead.rowBytes) return;
+  ahead.column = 0;
+  ahead.at += kRows * ahead.rowBytes;
+  ahead.bytes -= kRows * ahead.rowBytes;
+}
+
 template <typename Ready>
-bool spin(Ready ready) {
+bool spin(Ready ready, Ahead& ahead) {
+  while (ahead.bytes > 0) {
+    if (ready()) return true;
+    prefetchSome(ahead);
+  }
   const int64_t until = nanoseconds() + kSpinNanoseconds;
   do {
     for (int round = 0; round < kRoundsPerClock; round++) {
@@ -140,7 +158,7 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
     }
     return;
   }
-  if (spin(finished)) return;
+  if (spin(finished, shares_[0].ahead)) return;
   __atomic_store_n(&callerSleeps_, 1, __ATOMIC_SEQ_CST);
   for (uint32_t left = load(&unfinished_); left != 0 && !failed(); left = load(&unfinished_))
     sleepWhile(&unfinished_, left);
@@ -170,10 +188,11 @@ void ThreadPool::workerLoop(int thread) { work(thread, 0, true); }
 void ThreadPool::lend(int thread) { work(thread, load(&generation_), mayBlock_); }
 
 void ThreadPool::work(int thread, uint32_t seen, bool mayBlock) {
+  Ahead ahead;
   for (;;) {
     // endWorkers() sets closing_ before it increases the generation, so no thread waits for a call after that.
     if (load(&closing_) != 0) return;
-    if (!spin([&] { return load(&generation_) != seen; })) {
+    if (!spin([&] { return load(&generation_) != seen; }, ahead)) {
       if (!mayBlock) continue;
       __atomic_add_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
       while (load(&generation_) == seen) sleepWhile(&generation_, seen);
@@ -182,7 +201,10 @@ void ThreadPool::work(int thread, uint32_t seen, bool mayBlock) {
     seen = load(&generation_);
     if (load(&closing_) != 0) return;
     if (!begins(thread, seen)) continue;
+    shares_[thread].ahead = ahead;
     task_(context_, thread, threads_);
+    // After finish(), the caller may do the next part of this thread.
+    ahead = shares_[thread].ahead;
     finish();
   }
 }

@@ -56,6 +56,7 @@ class ThreadPool final : public Pool {
     outOfMemory_ = false;
     return taken;
   }
+  void readAhead(int thread, const Ahead& ahead) override { shares_[thread].ahead = ahead; }
 
  private:
   struct alignas(64) Scratch {
@@ -63,9 +64,11 @@ class ThreadPool final : public Pool {
     int64_t bytes = 0;
   };
 
-  // For each thread, the number of the last run() for which its part was begun. Each number has its own cache line.
+  // For each thread, the number of the last run() for which its part was begun, and what the part has asked to prefetch.
+  // Each thread has its own cache line.
   struct alignas(64) Share {
     uint32_t begun = 0;
+    Ahead ahead;
   };
 
   // Claims `thread`'s part of call number `generation`. True for the first caller, which must then do the part.

@@ -147,7 +147,11 @@ void blocksTogether(Suite& s, int64_t m, int64_t k) {
 
 void testBlocks(Suite& s) {
   for (const int64_t m : {1, 2, 19}) blocksTogether(s, m, 256);
+  blocksTogether(s, 1, 2048);
   for (const Form& form : forms()) {
+    // Long enough for several threads.
+    blocks(s, form, 1, 1200, 1024);
+    blocks(s, form, 3, 500, 1024);
     blocks(s, form, 1, 1, 256);
     blocks(s, form, 1, 150, 256);
     blocks(s, form, 3, 33, 256);
@@ -155,6 +159,7 @@ void testBlocks(Suite& s) {
     if (form.fileValues == 32) {
       blocks(s, form, 2, 17, 32);
       blocks(s, form, 9, 5, 96);
+      blocks(s, form, 1, 300, 1056);
     }
   }
 }

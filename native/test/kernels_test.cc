@@ -86,6 +86,41 @@ int runPool(int threads) {
   return failures;
 }
 
+// In each call another thread is late, so that other threads compute its items. All of them prefetch memory that does not
+// exist.
+int runShared(int threads) {
+  ThreadPool pool(threads);
+  if (!pool.start()) std::abort();
+  int wrong = 0;
+  int64_t ofOthers = 0;
+  for (int call = 0; call < 200; call++) {
+    for (const int64_t count : {0, 1, 3, 37, 192}) {
+      std::vector<int> computed(static_cast<size_t>(count)), ended(static_cast<size_t>(threads));
+      parallelShared(
+          pool, count, 1, 4,
+          [&](Part items, Part next, int thread) {
+            const Part own = partOf(count, equalGrain(count, 1, threads), thread, threads);
+            if (items.begin < own.begin || items.end > own.end) __atomic_add_fetch(&ofOthers, 1, __ATOMIC_RELAXED);
+            if (next.begin < 0 || next.end > count) __atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED);
+            for (int64_t i = items.begin; i < items.end; i++)
+              __atomic_add_fetch(&computed[static_cast<size_t>(i)], 1, __ATOMIC_RELAXED);
+            const timespec pause = {0, 50000};
+            if (thread == call % threads) nanosleep(&pause, nullptr);
+          },
+          [&](int thread) {
+            __atomic_add_fetch(&ended[static_cast<size_t>(thread)], 1, __ATOMIC_RELAXED);
+            pool.readAhead(thread, {nullptr, 5000, 300});
+          });
+      for (const int times : computed) wrong += times != 1;
+      for (int thread = 0; thread < threads; thread++)
+        wrong += ended[static_cast<size_t>(thread)] != (count > 1 || (count == 1 && thread == 0));
+    }
+  }
+  if (wrong > 0) std::printf("shared: %d items or threads of %d threads are wrong\n", wrong, threads);
+  if (threads > 1 && ofOthers == 0) std::printf("shared: none of %d threads computes items of others\n", threads);
+  return (wrong > 0) + (threads > 1 && ofOthers == 0);
+}
+
 // The tests of a table, by their settings. Only the products have other code for tiles if activations are float32.
 std::vector<std::pair<Way, std::vector<Test>>> passesOf(const KernelTable& table) {
   constexpr Way kFloat32 = {.shifted = false, .bfloat16 = false}, kBfloat16 = {.shifted = false, .bfloat16 = true};
@@ -102,7 +137,7 @@ std::vector<std::pair<Way, std::vector<Test>>> passesOf(const KernelTable& table
 // and some threads get no work.
 int main(bool onlyRaces) {
   int failures = 0;
-  for (const int threads : {1, 2, 3, 8}) failures += runPool(threads);
+  for (const int threads : {1, 2, 3, 8}) failures += runPool(threads) + runShared(threads);
   const KernelTable* tables[kMaxTables];
   const int count = usableTables(tables);
   failures += testBranches(*tables[0]);
