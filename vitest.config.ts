@@ -93,6 +93,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 50_000 } },
     setupFiles: ["compiler-flags", "equal-bytes", "bundled-threads"].map((name) => `test/support/${name}.ts`),
     // A forgotten `only` must be an error, because it would hide all other tests.
     allowOnly: false,

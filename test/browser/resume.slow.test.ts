@@ -98,12 +98,12 @@ describe.skipIf(missingChromium !== undefined)(title("a page"), () => {
       await page.reload();
       await page.evaluate("ready");
       expect((await reportOf(page)).error).toBe("");
-      const folder = (await page.evaluate("goOn(150)")) as readonly (readonly [string, string])[];
+      const folder = (await page.evaluate("goOn(190)")) as readonly (readonly [string, string])[];
       const { first, step } = await reportOf(page);
       // The page resumes from its own last checkpoint, not from Node's checkpoint.
       expect(first).toBeGreaterThanOrEqual(80);
       expect(first % 20).toBe(0);
-      expect(step).toBe(150);
+      expect(step).toBe(190);
       for (const [path, content] of folder) {
         await mkdir(dirname(join(ended, path)), { recursive: true });
         await writeFile(join(ended, path), Buffer.from(content, "base64"));

@@ -62,7 +62,7 @@ test("a run that failed tells so on, until another start of it has succeeded", a
     () => {},
     (name, line) => failed.push(`${name}: ${line}`),
   );
-  const { config } = smallRun("", 400);
+  const { config } = smallRun("", 100_000);
   const out = join(folder, "lost");
   await jobs.start("lost", { text: catText, out, config: config as object, backend: "wasm", threads: 1 });
   // The run writes into this folder at the same time, so the removal may need several tries.

@@ -51,11 +51,12 @@ export const newStarter = async (
 /**
  * Changes the page of a starter. The model is smaller, and training does not stop early. The page evaluates and stores
  * the model every few steps.
+ * @param nEmbd with a larger model, a step takes longer
  */
-export const makeSmaller = async ({ folder }: Starter, interval: number): Promise<void> => {
+export const makeSmaller = async ({ folder }: Starter, interval: number, nEmbd = 32): Promise<void> => {
   const file = ["main.ts", "main.js"].map((name) => join(folder, name)).find(existsSync) ?? "";
   const changes = [
-    [/backend === "wasm"\s*\? \{[^}]*\}/u, 'backend === "wasm" ? { nLayer: 2, nEmbd: 32, contextLength: 16 }'],
+    [/backend === "wasm"\s*\? \{[^}]*\}/u, `backend === "wasm" ? { nLayer: 2, nEmbd: ${nEmbd}, contextLength: 16 }`],
     [/evalInterval: Math\.ceil\(steps \/ 20\)/u, `patience: 0, evalInterval: ${interval}`],
     [/checkpointInterval: 5\b/u, `checkpointInterval: ${interval}`],
   ] as const;

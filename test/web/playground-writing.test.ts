@@ -4,6 +4,9 @@ import type { Writing } from "../../web/playground/writing.ts";
 
 type Playground = typeof import("../../web/playground/writing.ts");
 
+/** How long the tests wait for a request: the machine may be busy. */
+const wait = { timeout: 50_000 };
+
 const kept = new Map<string, string>();
 const storage = {
   getItem: (key: string) => kept.get(key) ?? null,
@@ -59,7 +62,7 @@ it("a branch is under way until its text is whole, and begins with the tokens be
     sharedWith: [],
   };
   const branched = branch("left", from, 1, { id: 9, text: "9", probability: 0.1, logProb: Math.log(0.1) });
-  const [request] = await vi.waitUntil(() => (asked.length > 0 ? asked : undefined));
+  const [request] = await vi.waitUntil(() => (asked.length > 0 ? asked : undefined), wait);
   if (request === undefined) throw new Error("nothing was asked");
   // By then, all work that does not wait for the response is done.
   await new Promise(setImmediate);
@@ -86,7 +89,7 @@ it("the token that ends a text is known as its end", async () => {
   const { write, shownOf } = playground;
   const asks = asked.length;
   const written = write(["left"]);
-  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
   if (request === undefined) throw new Error("nothing was asked");
   const token = { type: "token", id: 4, text: "4", probability: 0.25 };
   tell(request.answer, token as WritingEvent);
@@ -102,7 +105,7 @@ it("the last token of a form that is complete is text, and no end", async () => 
   const { write, shownOf } = playground;
   const asks = asked.length;
   const written = write(["left"]);
-  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
   if (request === undefined) throw new Error("nothing was asked");
   tell(request.answer, { type: "token", id: 4, text: "}", probability: 0.25 } as WritingEvent);
   tell(request.answer, { type: "done", finishReason: "endOfText" } as WritingEvent);
@@ -118,7 +121,7 @@ it("a text that is written again word for word is kept once, and one that differ
   const writeOne = async (...ids: readonly number[]): Promise<void> => {
     const asks = asked.length;
     const written = write(["left"]);
-    const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+    const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
     if (request === undefined) throw new Error("nothing was asked");
     for (const id of ids) tell(request.answer, { type: "token", id, text: `${id}`, probability: 0.25 } as WritingEvent);
     tell(request.answer, { type: "done", finishReason: "length" } as WritingEvent);
@@ -140,7 +143,7 @@ it.each([
   const { write, shownOf } = playground;
   const asks = asked.length;
   const written = write(["left"]);
-  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
   if (request === undefined) throw new Error("nothing was asked");
   const error = characters === undefined ? note : 'prompt: must be known; got "ж"; try unknown: "skip"';
   tell(request.answer, { type: "failed", error, ...(characters === undefined ? {} : { characters }) });
@@ -155,7 +158,7 @@ it("a prompt is written again without the characters that the model never saw", 
   change({ prompt: "Grüße" });
   const asks = asked.length;
   const written = playground.writeWithout(["ü", "ß"], ["left"]);
-  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
   expect(JSON.parse(request?.body ?? "")).toMatchObject({ prompt: "Gre" });
   expect(settings.value.prompt).toBe("Gre");
   request?.answer.close();
@@ -168,7 +171,7 @@ it("a form is asked for with the text; one that is refused is wrong at its field
   change({ form: "regex", formTexts: { regex: "(" }, guesses: true });
   const asks = asked.length;
   const written = write(["left"]);
-  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
   if (request === undefined) throw new Error("nothing was asked");
   const constraint = { kind: "regex", pattern: "(" };
   expect(JSON.parse(request.body)).toMatchObject({ constraint, speculate: "ngram" });
@@ -191,7 +194,7 @@ it("a prompt that is refused leaves no text behind, and its number to the next o
   const answerTo = async (events: readonly WritingEvent[]): Promise<void> => {
     const asks = asked.length;
     const written = write(["left"]);
-    const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+    const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined), wait))[asks];
     if (request === undefined) throw new Error("nothing was asked");
     for (const event of events) tell(request.answer, event);
     request.answer.close();
@@ -217,7 +220,7 @@ it("asks for the beginning of a text where a model refuses an empty prompt", asy
   expect(needsPrompt("left")).toBe(false);
   const { length } = asked;
   const writing = write(["left"]);
-  const request = await vi.waitUntil(() => asked[length]);
+  const request = await vi.waitUntil(() => asked[length], wait);
   const error = 'generate: the prompt must have at least one token to continue from; got an empty prompt; try "\\n"';
   tell(request.answer, { type: "failed", error });
   request.answer.close();

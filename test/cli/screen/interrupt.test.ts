@@ -84,7 +84,7 @@ test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seco
   expect(status).toBe(130);
   expect(stdout).toContain("slow/checkpoint");
   // The step ends after the response to the signal.
-  expect(untilAnswer).toBeLessThan(Math.max(100, untilEnd / 4));
+  expect(untilAnswer).toBeLessThan(Math.max(100, untilEnd / 2));
 });
 
 /**

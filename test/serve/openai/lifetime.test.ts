@@ -130,7 +130,7 @@ describe("a model whose folder is replaced", () => {
     expect(await writing).toBe(expected);
     // The server closes the old model after the last request to it.
     before.release();
-    await vi.waitFor(() => expect(write(before, 1)).rejects.toThrow("closed"));
+    await vi.waitFor(() => expect(write(before, 1)).rejects.toThrow("closed"), { timeout: 50_000 });
     expect(await write(after, 1)).not.toBe("");
     after.release();
     // If the folder is missing, or its contents cannot be loaded, the server keeps the model.
