@@ -5,7 +5,9 @@
  * Same as `num_beams` of Hugging Face's `generate` with early stopping off. The search ends when `beams` texts are
  * finished and no open text can become better than the worst finished text.
  */
+
 import { logitsFault } from "../core/errors/logits-fault.ts";
+import { hostTurns } from "../core/system/yield.ts";
 import type { Model } from "../models/model.ts";
 import type { Room } from "./room.ts";
 import { openSequence, type Sequence } from "./sequence.ts";
@@ -121,7 +123,9 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
   let sequences: readonly Sequence[] = [root];
   try {
     let logProbs: readonly number[] = [0];
+    const turns = hostTurns();
     for (let length = 1; length <= maxNewTokens; length++) {
+      if (turns.due()) await turns.give();
       if (isAborted()) break;
       const logits = await compute(room, model, sequences);
       const open = sequences.map(

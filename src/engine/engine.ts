@@ -4,7 +4,7 @@
  * The bits of a sequence are the same as without other sequences.
  */
 import { ConfigError } from "../core/errors/errors.ts";
-import { yieldToHost } from "../core/system/yield.ts";
+import { hostTurns } from "../core/system/yield.ts";
 import { checkIds, type Model } from "../models/model.ts";
 import { advance, type Entry, newEntry, type Planned, settle } from "./entry.ts";
 import { createGuessPace, type GuessPace } from "./guess-pace.ts";
@@ -160,7 +160,12 @@ export const createSequenceEngine = (
   };
 
   const run = async (): Promise<void> => {
+    const turns = hostTurns();
     while (!closed) {
+      if (turns.due()) {
+        await turns.give();
+        continue;
+      }
       running = letGo(running);
       if (waiting.length > 0) counts.reused += letIn(room, waiting, running, maxSequences);
       const guesses = guessesOf(writingOf(running), guessPace);
@@ -168,9 +173,9 @@ export const createSequenceEngine = (
       const [first] = planned;
       if (first !== undefined) {
         await pass(planned, first.entry.request.model);
-        // If all sequences are paused, the loop does not yield. A reader then gets its token without waiting for
-        // unrelated timers.
-        if (running.some(({ paused, ended }) => !paused && !ended)) await yieldToHost();
+        // If all sequences are paused, there is no turn yet. A reader then gets its token without waiting for unrelated
+        // timers. If it takes each token at once, it is aborted in a turn that is due.
+        if (running.some(({ paused, ended }) => !paused && !ended)) await turns.give();
       } else if (running.some(({ ended }) => !ended)) {
         // All sequences are paused, so wait for `resume`.
         await new Promise<void>((resolve) => {

@@ -12,6 +12,7 @@ import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
+import { parseLine } from "./json-line.ts";
 import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
@@ -79,12 +80,7 @@ const parseFile = (json: unknown): OpenFile | undefined => {
 };
 
 const parseHolder = (text: string): Holder | undefined => {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const json = parseLine(text);
   if (!isRecord(json)) return undefined;
   const { pid, started, boot, host } = json;
   const isHolder =
@@ -238,8 +234,12 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
   }
 };
 
-/** Whether the text is a lock file that was truncated, or filled with zeros by a power failure. */
-const isBroken = (text: string): boolean => /^\0*$/u.test(text) || text.startsWith('{"pid"'.slice(0, text.length));
+/**
+ * Whether the text is a lock file that was truncated, or filled with zeros by a power failure. Complete JSON that is not
+ * a lock of ours belongs to another program.
+ */
+const isBroken = (text: string): boolean =>
+  /^\0*$/u.test(text) || (text.startsWith('{"pid"'.slice(0, text.length)) && parseLine(text) === undefined);
 
 const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   let released: Promise<void> | undefined;

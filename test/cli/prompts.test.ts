@@ -75,6 +75,10 @@ describe("generate --prompts", () => {
       "a line\n": "line 1",
       [`${two}\nand`]: "line 3",
       [`${two.replaceAll("sat", "cat")}\n`]: "line 1",
+      // Without a newline at the end, as in the file of a command that was killed.
+      '{"index":0,"name":"mine"}': "line 1",
+      [`${two}\n{"index":2,"prompt":"no such prompt","text":"`]: "line 3",
+      [`${whole}{`]: "line 15",
     };
     for (const [text, place] of Object.entries(others)) {
       await writeFile(out("mine.jsonl"), text);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
+import { beamSearch } from "#foretoken/generate/beam-search.js";
 import type { GenerateDoneEvent, TokenEvent } from "#foretoken/generate/events.js";
 import { generate } from "#foretoken/generate/generate.js";
 import type { GenerateOptions } from "#foretoken/generate/options.js";
@@ -125,6 +126,23 @@ describe("generate", () => {
       finishReason: "aborted",
       newTokens: 0,
     });
+  });
+
+  it("lets timers run while it writes, so that a timer can abort it", async () => {
+    const most = 1_000_000;
+    const { done } = await write({ maxNewTokens: most, signal: AbortSignal.timeout(100) });
+    expect(done.finishReason).toBe("aborted");
+    expect(done.newTokens).toBeLessThan(most);
+  });
+
+  it("lets timers run while it searches with beams", async () => {
+    const long = hashedModel(backend, { ...lm.model.config, contextLength: 2000 }, characters.length);
+    const options = { prompt: "a", beams: 4, maxNewTokens: 1999, signal: AbortSignal.timeout(100) };
+    const own = languageModel(long, lm.tokenizer);
+    const [best] = await beamSearch(own, options);
+    await own.close();
+    expect(best?.finishReason).toBe("aborted");
+    expect(best?.ids.length).toBeLessThan(1999);
   });
 
   it("ends after the token during which it was aborted", async () => {

@@ -173,13 +173,16 @@ describe("a lock", () => {
     }
   });
 
-  it("that is somebody's file of that name is left alone, and said to be", async () => {
-    await writeFile(path, "my notes");
-    expect(await refusal()).toMatch(/\.lock must be a lock file of foretoken; got another file/u);
-    expect(await readFile(path, "utf8")).toBe("my notes");
-  });
+  it.each(["my notes", '{"pid":1,"owner":"another program"}\n'])(
+    "that is somebody's file of that name is left alone, and said to be: %j",
+    async (contents) => {
+      await writeFile(path, contents);
+      expect(await refusal()).toMatch(/\.lock must be a lock file of foretoken; got another file/u);
+      expect(await readFile(path, "utf8")).toBe(contents);
+    },
+  );
 
-  it.each(["", "{", '{"pid": "x"}', "\0\0\0"])("that is damaged is taken over: %j", async (contents) => {
+  it.each(["", "{", '{"pid":7,"started":"5', "\0\0\0"])("that is damaged is taken over: %j", async (contents) => {
     await writeFile(path, contents);
     await (await takeLock(path, "run")).release();
     expect(await readdir(folder)).toEqual([]);

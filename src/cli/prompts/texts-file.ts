@@ -51,16 +51,22 @@ const foreign = (path: string, line: number): ConfigError =>
     hint: "another name",
   });
 
-/** The first bytes after the complete lines. */
-const tailOf = async (path: string, from: number): Promise<string> => {
+/** The bytes from the beginning of the line of a text up to the text itself. */
+const beginningOf = ({ id, options }: FilePrompt, index: number): Buffer => {
+  const known = { index, ...(id === undefined ? {} : { id }), prompt: options.prompt, text: "" };
+  return Buffer.from(JSON.stringify(known).slice(0, -'"}'.length));
+};
+
+/** The bytes after the complete lines, at most `most`. */
+const tailOf = async (path: string, from: number, most: number): Promise<Buffer> => {
   const file = await openRegularFile(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
     throw error;
   });
-  if (file === undefined) return "";
+  if (file === undefined) return Buffer.of();
   try {
-    const { bytesRead, buffer } = await file.read(new Uint8Array(32), 0, 32, from);
-    return new TextDecoder().decode(buffer.subarray(0, bytesRead));
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(most), 0, most, from);
+    return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
   }
@@ -84,9 +90,12 @@ export const readTexts = async (path: string, prompts: readonly FilePrompt[]): P
     }
     end = piece.end;
   }
-  const begun = await tailOf(path, end);
-  const wanted = `{"index":${texts.length},`;
-  if (!begun.startsWith(wanted) && !wanted.startsWith(begun)) throw foreign(path, texts.length + 1);
+  const next = prompts[texts.length];
+  const wanted = next === undefined ? Buffer.of() : beginningOf(next, texts.length);
+  // One byte more, because nothing may follow the text of the last prompt.
+  const tail = await tailOf(path, end, wanted.length + 1);
+  const begun = next === undefined ? tail : tail.subarray(0, wanted.length);
+  if (!begun.equals(wanted.subarray(0, begun.length))) throw foreign(path, texts.length + 1);
   return { texts, end };
 };
 

@@ -53,6 +53,20 @@ describe("an encoder", () => {
     expect(Math.max(...errors.map(Math.abs))).toBeLessThan(0.12);
   });
 
+  // The smallest binary16 number is 6e-8. If scales were rounded to the nearest binary16 number, whole blocks would be lost.
+  it.each(all.filter(({ name }) => name !== "F32"))("of $name encodes small numbers nearly as well", (encoder) => {
+    const scaled = (size: number): Float32Array => weights.map((value) => value * size);
+    const errorAt = (size: number): number => {
+      const numbers = scaled(size);
+      const errors = widened(numbers, encoder).map((value, i) => value - (numbers[i] as number));
+      return Math.sqrt(squares(errors) / squares(numbers));
+    };
+    for (const size of [3e-5, 1e-5, 3e-6]) expect(errorAt(size)).toBeLessThan(1.3 * errorAt(1) + 0.01);
+    for (const size of [1e-6, 3e-7, 1e-7, 1e-8, 1e-9, 1e-20]) {
+      expect(errorAt(size)).toBeLessThan(Math.min(1.1 * errorAt(1) + 2e-8 / size, 1.001));
+    }
+  });
+
   // Measured errors plus a tenth, so that a worse search would fail. The errors of llama.cpp's quantizer are 1.1 to 1.3
   // times as large.
   it.each([

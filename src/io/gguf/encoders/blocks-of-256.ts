@@ -5,8 +5,7 @@
  * separately. The largest ideal scale determines the unit. Two rounds follow. In each round, every group takes the best
  * integer scale near its ideal scale, and least squares refit the units to all groups.
  */
-import { halfBits, halfValue } from "../../half.ts";
-import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
+import { nearestLevel, scaleAsHalf, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
 import { fitScale, fitScaleAndMinimum } from "./fit.ts";
 import { equalWeights, weighBySize } from "./weights.ts";
 
@@ -20,8 +19,6 @@ const tries = { count: 5, from: -1.6, to: 0.8 };
 
 /** Number of rounds. Each round chooses integer scales and then refits the units. */
 const rounds = 2;
-
-const asHalf = (value: number): number => halfValue(halfBits(Math.min(65504, value)));
 
 /** Weighted squared error of a group with scale d and minimum m. The group's weights begin at index `wAt` of w. */
 const errorOf = (
@@ -135,14 +132,14 @@ const refitUnits = (x: Float32Array, from: number, w: Float64Array, wAt: number,
   }
   const determinant = aa * bb - ab * ab;
   if (bb === 0 || determinant <= 0) {
-    if (aa > 0 && dmin === 0) found.d = asHalf(xa / aa);
+    if (aa > 0 && dmin === 0) found.d = scaleAsHalf(xa / aa);
     return;
   }
   const unit = (bb * xa - ab * xb) / determinant;
   const minimumUnit = (ab * xa - aa * xb) / determinant;
   if (unit <= 0 || minimumUnit <= 0) return;
-  found.d = asHalf(unit);
-  found.dmin = asHalf(minimumUnit);
+  found.d = scaleAsHalf(unit);
+  found.dmin = scaleAsHalf(minimumUnit);
 };
 
 const wantedScales = new Float64Array(groups);
@@ -161,8 +158,8 @@ const fitGroups = (x: Float32Array, from: number, w: Float64Array, wAt: number, 
     mostWanted = Math.max(mostWanted, fitted.d);
     mostMinimum = Math.max(mostMinimum, -fitted.m);
   }
-  current.d = asHalf(mostWanted / mostScale);
-  current.dmin = asHalf(mostMinimum / mostScale);
+  current.d = scaleAsHalf(mostWanted / mostScale);
+  current.dmin = scaleAsHalf(mostMinimum / mostScale);
   best.error = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds; round++) {
     chooseScales(x, from, w, wAt, last, wantedScales, wantedMinima, current);
@@ -249,7 +246,7 @@ const refitSixUnit = (x: Float32Array, from: number, w: Float64Array, wAt: numbe
       xa += weight * value * a;
     }
   }
-  return aa === 0 ? d : halfValue(halfBits(clamp(xa / aa, -65504, 65504)));
+  return aa === 0 ? d : scaleAsHalf(xa / aa);
 };
 
 /** Encodes six bits per number. A number is d·scale·(q − 32), with a scale for every 16 numbers. */
@@ -265,7 +262,7 @@ export const writeQ6K: WriteBlock = (x, from, bytes, at, importance, column) => 
     sixWanted[j] = scale;
     if (Math.abs(scale) > Math.abs(extreme)) extreme = scale;
   }
-  let d = halfValue(halfBits(clamp(extreme / -128, -65504, 65504)));
+  let d = scaleAsHalf(extreme / -128);
   let [unit, error] = [0, Number.POSITIVE_INFINITY];
   for (let round = 0; round < rounds; round++) {
     const found = chooseSixScales(x, from, w, column, d);

@@ -31,7 +31,20 @@ const sizeWeights = new Float64Array(length);
 /** The largest binary16. */
 export const largestHalf = 65504;
 
-/** Writes a scale as the nearest binary16 number. Returns the written number. */
+/** Below this number, neighbouring binary16 numbers differ by more than 1.5 percent. */
+const coarse = 2 ** -18;
+
+/**
+ * The binary16 number to use for a scale: the nearest number, but a very small scale is rounded up. With a smaller scale,
+ * the highest level would be too low for the largest numbers, and with 0 all levels would be equal.
+ */
+export const scaleAsHalf = (value: number): number => {
+  const size = Math.abs(value);
+  if (size < coarse) return Math.sign(value) * Math.ceil(size * 2 ** 24) * 2 ** -24;
+  return halfValue(halfBits(Math.max(-largestHalf, Math.min(largestHalf, value))));
+};
+
+/** Writes the nearest binary16 number. Returns the written number. */
 export const writeHalf = (bytes: Uint8Array, at: number, value: number): number => {
   const bits = halfBits(Math.max(-largestHalf, Math.min(largestHalf, value)));
   bytes[at] = bits & 0xff;
@@ -95,7 +108,7 @@ const scaleOf = (
 const aboutZero =
   (zero: number, tried: Tries, parts: Parts): WriteBlock =>
   (x, from, bytes, at, importance, column) => {
-    const d = writeHalf(bytes, at, scaleOf(x, from, zero, tried, importance, column));
+    const d = writeHalf(bytes, at, scaleAsHalf(scaleOf(x, from, zero, tried, importance, column)));
     writeLevels(x, from, bytes, at, parts, d, -zero * d);
   };
 
@@ -106,7 +119,7 @@ const aboveMinimum =
   (last: number, tried: Tries, parts: Parts): WriteBlock =>
   (x, from, bytes, at, importance, column) => {
     fitScaleAndMinimum(x, from, length, importance ?? equalWeights, column, last, tried, false, fitted);
-    const d = writeHalf(bytes, at, fitted.d);
+    const d = writeHalf(bytes, at, scaleAsHalf(fitted.d));
     const m = writeHalf(bytes, at + 2, fitted.m);
     writeLevels(x, from, bytes, at, parts, d, m);
   };
@@ -118,7 +131,7 @@ export const writeQ5One = aboveMinimum(31, tries.one, { high: 4, low: 8 });
 
 /** Encodes eight bits per number. A number is d·q. */
 export const writeQ8Zero: WriteBlock = (x, from, bytes, at, importance, column) => {
-  const d = writeHalf(bytes, at, scaleOf(x, from, 128, tries.eight, importance, column));
+  const d = writeHalf(bytes, at, scaleAsHalf(scaleOf(x, from, 128, tries.eight, importance, column)));
   const inverse = inverseOf(d);
   for (let i = 0; i < length; i++) {
     bytes[at + 2 + i] = nearestLevel(x[from + i] as number, inverse, -128 * d, 255) - 128;
