@@ -1,4 +1,4 @@
-import { checkBackendChoice, checkCallback, checkKeys } from "../core/checks/check-arguments.ts";
+import { checkBackendChoice, checkBesideBackend, checkCallback, checkKeys } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { checkAdapterOptions } from "./adapter/check.ts";
@@ -29,7 +29,9 @@ export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = fal
     });
   }
   checkKeys(where, options, inBrowser ? namesInBrowser : names);
-  checkBackendChoice("backend", Reflect.get(options as object, "backend"));
+  const { backend, threads, keepBlocks } = options as Readonly<Record<string, unknown>>;
+  checkBackendChoice("backend", backend);
+  checkBesideBackend(where, backend, { threads, keepBlocks: keepBlocks === true ? true : undefined });
   for (const name of ["onNotice", "onProgress"])
     checkCallback(`${where}: ${name}`, Reflect.get(options as object, name));
   checkAdapterOptions(options as object, inBrowser, where);

@@ -39,7 +39,7 @@ export interface LoadOptions {
    * is closed with the model. Default: "auto".
    */
   readonly backend?: Backend | BackendChoice | undefined;
-  /** Number of threads of a backend that is opened by name. Default: all cores. */
+  /** Number of threads of a backend that is opened by name. Beside an open backend, it is refused. Default: all cores. */
   readonly threads?: number | undefined;
   /**
    * Number format of a backend that is opened by name. "float32" gives exact logits; "auto" chooses a fast format. If
@@ -60,7 +60,8 @@ export interface LoadOptions {
   /**
    * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. Quantized matrices take much less
    * memory and are faster, but matrix products round activations to 8 bits. If false, the matrices are converted to the
-   * dtype. Default: true, but false with `asInTraining`. On a backend that you pass, matrices are always converted.
+   * dtype. Default: true, but false with `asInTraining`. On a backend that you pass, matrices are always converted, and
+   * true is refused.
    */
   readonly keepBlocks?: boolean | undefined;
   /**

@@ -276,6 +276,20 @@ export const checkBackendChoice = (where: string, value: unknown): void => {
   if (value !== undefined && typeof value !== "string") checkBackend(where, value);
 };
 
+/** Refuses options that an opened backend cannot follow any more. `given`: their values; undefined if not given. */
+export const checkBesideBackend = (where: string, backend: unknown, given: Readonly<Record<string, unknown>>): void => {
+  if (backend === undefined || typeof backend === "string") return;
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    throw new ConfigError({
+      where: `${where}: ${name}`,
+      must: "must be used only with the name of a backend",
+      got: `${show(value)} and an open backend`,
+      hint: name === "threads" ? "openBackend(name, { threads })" : 'backend: "auto"',
+    });
+  }
+};
+
 /** Checks that a value is one of the allowed words, or undefined. */
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
   if (value === undefined || choices.some((choice) => choice === value)) return;
