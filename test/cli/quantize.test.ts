@@ -62,7 +62,7 @@ describe("quantize", () => {
     const on = ["--calibrate", "text.txt", "--backend", "reference", "--to", "q4_0"];
     const { status, stdout, stderr } = await run("base", ...on, "--out", "calibrated.gguf");
     expect(status, stderr).toBe(0);
-    expect(stdout).toMatch(/\ncalibrated \d+ matrices on [\d,]+ tokens of text\.txt, spread over its first 90%\n$/u);
+    expect(stdout).toMatch(/\ncalibrated \d+ matrices on [\d,]+ tokens of the first 90% of text\.txt\n$/u);
     await run("base", "--to", "q4_0", "--out", "plain.gguf");
     const [calibrated, plain] = await Promise.all(
       ["calibrated.gguf", "plain.gguf"].map((name) => readFile(join(cwd, name), "latin1")),
@@ -110,6 +110,7 @@ describe("quantize", () => {
     expect(await refused("base", "--to", "q3_k", ...out)).toMatch(
       /^foretoken: --to: must be f32, f16, .* or q4_k; got "q3_k"; try q/u,
     );
+    expect(await refused("base", "--to", "q9", ...out)).toMatch(/got "q9"; try q8_0$/u);
     expect(await refused("base", "--to", "q8_0", "--out", "mine.gguf")).toMatch(
       /^foretoken: mine\.gguf: the name must be free; got a file with this name; try another name, or --overwrite$/u,
     );

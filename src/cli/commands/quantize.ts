@@ -186,7 +186,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     if (calibration !== undefined) {
       const count = formatCount(saved.calibration?.matrices ?? 0);
       writeOut(
-        `calibrated ${count} matrices on ${formatCount(calibrated)} tokens of ${printableName(calibration.name ?? "")}, spread over its first 90%\n`,
+        `calibrated ${count} matrices on ${formatCount(calibrated)} tokens of the first 90% of ${printableName(calibration.name ?? "")}\n`,
       );
     }
     if (losses !== undefined)

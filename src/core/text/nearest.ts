@@ -31,8 +31,16 @@ const editDistance = (a: string, b: string): number => {
  */
 export const mostEdits = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
 
+/** Number of equal characters at the beginning. */
+const commonStart = (a: string, b: string): number => {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+};
+
 /**
- * The name that is most similar to `word`, for "try …" after a typing error. Undefined if there are no names, or if the
+ * The name that is most similar to `word`, for "try …" after a typing error. Of equally similar names, the one with the
+ * longest common beginning. Undefined if there are no names, or if the
  * word is too long to be mistyped. The time of the search is limited for any word.
  * @param farthest maximum number of edits between `word` and the name.
  */
@@ -43,11 +51,14 @@ export const nearest = (
 ): string | undefined => {
   if (word.length > longestWord || names.length > mostNames) return undefined;
   let best: string | undefined;
-  let least = farthest + 1;
+  let [least, longest] = [farthest + 1, -1];
   for (const name of names) {
     if (name.length > longestWord) continue;
-    const distance = editDistance(word.toLowerCase(), name.toLowerCase());
-    if (distance < least) [best, least] = [name, distance];
+    const [given, known] = [word.toLowerCase(), name.toLowerCase()];
+    const distance = editDistance(given, known);
+    if (distance > least || distance > farthest) continue;
+    const start = commonStart(given, known);
+    if (distance < least || start > longest) [best, least, longest] = [name, distance, start];
   }
   return best;
 };
