@@ -16,13 +16,13 @@ describe.skipIf(missingChromium !== undefined)("a comparison of settings with se
   it("shows each run, and the interval of the difference", async () => {
     const page = await openPage("/compare?runs=slow-1,slow-2,fast-1,fast-2");
     const table = page.locator("table.settings");
-    await table.waitFor();
+    // The runs are loaded one after the other. Before the last one is there, they are not paired.
+    await page.getByText("Runs with the same seed are paired.").waitFor();
     expect(await table.locator("tbody th").allTextContents()).toEqual(["Learning rate 0.01", "Learning rate 0.03"]);
     const cells = await table.locator("tbody tr").nth(1).locator("td").allTextContents();
     expect(cells[1]).toMatch(/^[+−]\d+\.\d{4} ± \d+\.\d{4}$/u);
     expect(await table.locator("circle").count()).toBe(4);
     expect(await table.locator(".interval").count()).toBe(1);
-    await page.getByText("Runs with the same seed are paired.").waitFor();
     await expectNothingSerious(page, () => table.waitFor());
   });
 
