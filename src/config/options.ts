@@ -1,7 +1,6 @@
 import { z } from "zod";
 import {
   checkBackendChoice,
-  checkBesideBackend,
   checkCallback,
   checkKeys,
   checkOptions,
@@ -165,7 +164,6 @@ export const checkTrainOptions = (options: object): void => {
   checkKeys("train", given, optionNames);
   const { backend, signal, onNotice, onCheckpoint, onAdapter } = given;
   checkBackendChoice("train: backend", backend);
-  checkBesideBackend("train", backend, { threads: given.threads });
   checkSignal("train: signal", signal);
   checkCallback("train: onNotice", onNotice);
   checkCallback("train: onCheckpoint", onCheckpoint);

@@ -9,7 +9,6 @@ import { checkNoFields, checkTextOptions, mostTemplate } from "../config/options
 import type { PresetName } from "../config/presets.ts";
 import {
   checkBackendChoice,
-  checkBesideBackend,
   checkCallback,
   checkKeys,
   checkOptions,
@@ -193,7 +192,6 @@ export const checkedOptions = (options: TrainOptions) => {
   if (given.resume === undefined) checkNoFields(given, newRunSchema.shape);
   checkKeys("train", given, names);
   checkBackendChoice("train: backend", options.backend);
-  checkBesideBackend("train", options.backend, { threads: options.threads });
   checkSignal("train: signal", options.signal);
   checkCallback("train: onCheckpoint", options.onCheckpoint);
   checkCallback("train: onAdapter", options.onAdapter);

@@ -2,8 +2,6 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
-import { train } from "#foretoken/train/train.node.js";
-import { collect } from "../support/runs.ts";
 
 let backend: Backend;
 beforeAll(async () => {
@@ -24,9 +22,4 @@ it.each([
 it("keepBlocks: false and threads: undefined go with an open backend", async () => {
   const load = loadPretrained("no such model", { backend, keepBlocks: false, threads: undefined });
   await expect(load).rejects.toThrow("no such model");
-});
-
-it("training goes with no threads beside an open backend", async () => {
-  const run = collect(train({ preset: "quick", text: "abc", backend, threads: 2 }));
-  await expect(run).rejects.toThrow("train: threads: must be used only with the name of a backend");
 });
