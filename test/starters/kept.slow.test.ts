@@ -51,14 +51,14 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
       await page.reload();
       await says("Stored in your browser: step");
-      expect(await status.textContent()).toMatch(
-        /^Stored in your browser: step (?:50|100) of 200\. Press Resume or Write\.$/u,
-      );
-      expect(await box.inputValue()).toBe(text);
+      await expect
+        .poll(() => status.textContent())
+        .toMatch(/^Stored in your browser: step (?:50|100) of 200\. Press Resume or Write\.$/u);
+      await expect.poll(() => box.inputValue()).toBe(text);
       await page.getByText(/^Resume trains the remaining 1[05]0 steps\.$/u).waitFor();
       // The history is shown as before, and the model can write.
-      expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
-      expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
+      await expect.poll(() => page.locator("#curve circle").count()).toBeGreaterThan(0);
+      await expect.poll(() => page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
       await page.getByRole("button", { name: "Write" }).click();
       await page
@@ -79,7 +79,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         await refuse();
         await question.waitFor({ state: "hidden" });
         await page.locator("#go-on:enabled").waitFor();
-        expect(await status.textContent()).not.toContain("Training");
+        await expect.poll(() => status.textContent()).not.toContain("Training");
       }
 
       await page.getByRole("button", { name: "Resume" }).click();
@@ -116,9 +116,9 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       // The page shows the new end of an extended run.
       await page.reload();
       await says("Stored in your browser: step");
-      expect(await status.textContent()).toMatch(/step \d+ of 600\. Press Resume/u);
+      await expect.poll(() => status.textContent()).toMatch(/step \d+ of 600\. Press Resume/u);
       await page.getByText("of 600", { exact: true }).waitFor();
-      expect(await page.locator("progress").getAttribute("max")).toBe("600");
+      await expect.poll(() => page.locator("progress").getAttribute("max")).toBe("600");
       await train.click();
       const [first] = await Promise.all([
         page.waitForEvent("download"),
@@ -139,17 +139,17 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.close();
       await other.getByRole("dialog", { name: "This replaces the run" }).waitFor();
       await other.keyboard.press("Escape");
-      expect(await other.locator("#status").textContent()).toMatch(/^Stored in your browser: step/u);
+      await expect.poll(() => other.locator("#status").textContent()).toMatch(/^Stored in your browser: step/u);
       const third = await context.newPage();
       await third.goto(address);
       const unkept = third.getByRole("alert").getByText("The run is open in another tab.", { exact: false });
       await unkept.waitFor();
       await third.getByRole("button", { name: "Try again" }).waitFor();
-      expect(await third.locator(".notice").count()).toBe(1);
+      await expect.poll(() => third.locator(".notice").count()).toBe(1);
       await other.close();
       await third.getByRole("button", { name: "Try again" }).click();
       await third.locator("#status").filter({ hasText: "Stored in your browser: step" }).waitFor();
-      expect(await unkept.count()).toBe(0);
+      await expect.poll(() => unkept.count()).toBe(0);
     });
     await context.close();
   });

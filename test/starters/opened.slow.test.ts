@@ -154,18 +154,18 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         await open(page, folder);
         await tells(page, line);
         await page.locator("#folder:enabled").waitFor({ state: "attached" });
-        expect(await shownIn(page), line).toEqual(before);
+        await expect.poll(() => shownIn(page), { message: line }).toEqual(before);
       }
       // The button continues run A with the text of run A.
       await button(page, "Resume").click();
       await tells(page, "The run was trained on another text.");
-      expect(await shownIn(page)).toEqual(before);
+      await expect.poll(() => shownIn(page)).toEqual(before);
       await button(page, "Put the run's text back").click();
-      expect(await shownIn(page)).toEqual({ ...Object(before), text: textOfA });
-      expect(await page.getByRole("alert").textContent()).not.toContain("another text");
+      await expect.poll(() => shownIn(page)).toEqual({ ...Object(before), text: textOfA });
+      await expect.poll(() => page.getByRole("alert").textContent()).not.toContain("another text");
       await page.reload();
       await says(page, "Stored in your browser: step");
-      expect(await box(page).inputValue()).toBe(textOfA);
+      await expect.poll(() => box(page).inputValue()).toBe(textOfA);
       await button(page, "Resume").click();
       await page.locator("#table tr").nth(3).waitFor({ state: "attached" });
       await button(page, "Stop").click();
@@ -181,10 +181,10 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await page.getByRole("dialog", { name: "This replaces the run in your browser (step" }).waitFor();
       await button(page, "Cancel").click();
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
-      expect(await shownIn(page)).toEqual(before);
+      await expect.poll(() => shownIn(page)).toEqual(before);
       await page.reload();
       await says(page, "Stored in your browser: step");
-      expect(await box(page).inputValue()).toBe(textOfA);
+      await expect.poll(() => box(page).inputValue()).toBe(textOfA);
     });
   });
 
@@ -214,8 +214,8 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await tells(page, "c.txt is not a text in UTF-8.");
       await openFile(page, "c.docx", new Uint8Array([0x50, 0x4b, 3, 4]));
       await tells(page, "c.docx is a zip file, such as a Word .docx.");
-      expect(await page.locator(".notice").count()).toBe(1);
-      expect(await page.locator("#status").textContent()).toBe("Opened b.txt.");
+      await expect.poll(() => page.locator(".notice").count()).toBe(1);
+      await expect.poll(() => page.locator("#status").textContent()).toBe("Opened b.txt.");
       await open(page, folder);
       await says(page, "Opened: step 6 of 12");
       await button(page, "Resume").click();
@@ -227,7 +227,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await visit(async (page) => {
       await open(page, whole);
       await says(page, "Opened: step 6 of 12. Press Resume or Write.");
-      expect(await box(page).inputValue()).toBe(textOfB);
+      await expect.poll(() => box(page).inputValue()).toBe(textOfB);
       await box(page).fill("abc");
       await button(page, "Train").click();
       await button(page, "Replace it").click();
@@ -239,7 +239,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Replace it").click();
       await page.keyboard.press("Escape");
       await says(page, /^Stopped/u);
-      expect(await page.getByRole("alert").textContent()).not.toContain("This did not work");
+      await expect.poll(() => page.getByRole("alert").textContent()).not.toContain("This did not work");
       await button(page, "Train").waitFor();
     });
   });
@@ -260,7 +260,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       const none = { rows: 0, samples: "", figures: ["6", "of 12", "–"], done: 0.5 };
       await open(page, without(whole, "metrics.jsonl"));
       await button(page, "Replace it").click();
-      expect(await shown()).toEqual(none);
+      await expect.poll(() => shown()).toEqual(none);
       await page.locator("#curve").getByText("The curve appears after the first step.").waitFor();
       const odd = [{ type: "start" }, { type: "step", step: "x" }, { type: "eval", step: null, valLoss: "low" }, null];
       const lines = `{"type":"sta\n${odd.map((note) => `${JSON.stringify(note)}\n`).join("")}`;
@@ -268,7 +268,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await open(page, { ...whole, "metrics.jsonl": bytes(lines) });
       await button(page, "Replace it").click();
       await page.waitForFunction((text) => document.querySelector("textarea")?.value === text, textOfB);
-      expect(await shown()).toEqual(none);
+      await expect.poll(() => shown()).toEqual(none);
       await button(page, "Resume").click();
       await says(page, "Trained: loss");
     });
@@ -278,7 +278,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await visit(async (page) => {
       await open(page, await folderOf({ documents }));
       await says(page, "Opened: step 6 of 12");
-      expect(await box(page).inputValue()).toBe("");
+      await expect.poll(() => box(page).inputValue()).toBe("");
       const release = await holdExample(page);
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
       await page.reload({ waitUntil: "commit" });
@@ -286,7 +286,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await release();
       await button(page, "Resume").click();
       await says(page, "Trained: loss");
-      expect(await box(page).inputValue()).toBe("");
+      await expect.poll(() => box(page).inputValue()).toBe("");
     });
   });
 
@@ -296,13 +296,13 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await page.reload();
       await box(page).focus();
       await release();
-      expect(await box(page).inputValue()).toBe("");
+      await expect.poll(() => box(page).inputValue()).toBe("");
       await box(page).blur();
-      expect(await box(page).inputValue()).not.toBe("");
+      await expect.poll(() => box(page).inputValue()).not.toBe("");
       await box(page).selectText();
       await page.keyboard.insertText("a text of one's own");
       await box(page).blur();
-      expect(await box(page).inputValue()).toBe("a text of one's own");
+      await expect.poll(() => box(page).inputValue()).toBe("a text of one's own");
     });
   });
 
@@ -319,13 +319,14 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       });
       await open(page, whole);
       await says(page, "Reading the folder…");
-      for (const name of ["Train", "Resume", "Write"]) expect(await button(page, name).isDisabled()).toBe(true);
-      expect(await page.locator("#folder").isDisabled()).toBe(true);
-      expect(await box(page).inputValue()).toBe(textOfA);
+      for (const name of ["Train", "Resume", "Write"])
+        await expect.poll(() => button(page, name).isDisabled()).toBe(true);
+      await expect.poll(() => page.locator("#folder").isDisabled()).toBe(true);
+      await expect.poll(() => box(page).inputValue()).toBe(textOfA);
       await page.evaluate(() => dispatchEvent(new Event("release")));
       await button(page, "Replace it").click();
       await says(page, "Opened: step 6 of 12");
-      expect(await box(page).inputValue()).toBe(textOfB);
+      await expect.poll(() => box(page).inputValue()).toBe(textOfB);
       // The model is also from the opened run, so it writes no letter of the example.
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
       await button(page, "Write").click();

@@ -60,29 +60,31 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await page.keyboard.press("Enter");
     await page.locator(".said-text").waitFor();
     await idle(page);
-    expect(await box(page).inputValue()).toBe("");
+    await expect.poll(() => box(page).inputValue()).toBe("");
     await say(page, "why");
-    expect(await saidTexts(page)).toEqual(["Hi\nwho?", "why"]);
+    await expect.poll(() => saidTexts(page)).toEqual(["Hi\nwho?", "why"]);
     const written = await answers(page);
     expect(written).toHaveLength(2);
     await page.getByRole("button", { name: "Copy", exact: true }).first().click();
     await page.getByText("Copied").waitFor();
-    expect(await copied(page)).toBe(written[0]);
+    await expect.poll(() => copied(page)).toBe(written[0]);
     await page.getByText("Copied").waitFor({ state: "detached" });
     await page.getByRole("button", { name: "Copy as JSON" }).click();
     await page.getByText("Copied").waitFor();
-    expect(JSON.parse(await copied(page))).toEqual({
-      messages: [
-        { role: "system", content: "Sing" },
-        { role: "user", content: "Hi\nwho?" },
-        { role: "assistant", content: written[0] },
-        { role: "user", content: "why" },
-        { role: "assistant", content: written[1] },
-      ],
-    });
+    await expect
+      .poll(async () => JSON.parse(await copied(page)))
+      .toEqual({
+        messages: [
+          { role: "system", content: "Sing" },
+          { role: "user", content: "Hi\nwho?" },
+          { role: "assistant", content: written[0] },
+          { role: "user", content: "why" },
+          { role: "assistant", content: written[1] },
+        ],
+      });
     await page.reload();
     await page.locator(".answer-text").nth(1).waitFor();
-    expect(await answers(page)).toEqual(written);
+    await expect.poll(() => answers(page)).toEqual(written);
     await page.getByRole("button", { name: "New conversation" }).click();
     await page.getByText("Write a message below").waitFor();
     await page.getByText("1 earlier conversation").click();
@@ -90,7 +92,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await page.locator(".answer-text").nth(1).waitFor();
     await page.getByRole("button", { name: "Clear conversations" }).click();
     await page.getByText("Write a message below").waitFor();
-    expect(await page.locator(".earlier").count()).toBe(0);
+    await expect.poll(() => page.locator(".earlier").count()).toBe(0);
   });
 
   it.each([
@@ -108,14 +110,14 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
         page.evaluate(() => innerHeight - (document.querySelector(".composer")?.getBoundingClientRect().bottom ?? 0));
       const beyond = () => page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
       await page.locator(".foot .mono").waitFor();
-      expect(await beyond()).toBe(0);
+      await expect.poll(() => beyond()).toBe(0);
       // One or two lines about the studio are below the box.
-      expect(await bottom()).toBeGreaterThanOrEqual(0);
-      expect(await bottom()).toBeLessThan(80);
+      await expect.poll(() => bottom()).toBeGreaterThanOrEqual(0);
+      await expect.poll(() => bottom()).toBeLessThan(80);
       await say(page, "Hi\n".repeat(60));
-      expect(await beyond()).toBeGreaterThan(0);
+      await expect.poll(() => beyond()).toBeGreaterThan(0);
       await page.evaluate(() => scrollTo(0, 0));
-      expect(await bottom()).toBe(0);
+      await expect.poll(() => bottom()).toBe(0);
     },
   );
 
@@ -130,23 +132,23 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     const [second] = await answers(page);
     expect(second).not.toBe(first);
     // The messages after the first answer belong to the branch of this answer.
-    expect(await saidTexts(page)).toEqual(["Hi"]);
+    await expect.poll(() => saidTexts(page)).toEqual(["Hi"]);
     await page.getByRole("button", { name: "Version before" }).focus();
     await page.keyboard.press("Enter");
     await version(page, "1 of 2");
-    expect(await saidTexts(page)).toEqual(["Hi", "why"]);
-    expect((await answers(page))[0]).toBe(first);
+    await expect.poll(() => saidTexts(page)).toEqual(["Hi", "why"]);
+    await expect.poll(async () => (await answers(page))[0]).toBe(first);
 
     await page.getByRole("button", { name: "Edit" }).last().press("Enter");
     await page.getByLabel("Your message, changed").press("Escape");
-    expect(await saidTexts(page)).toEqual(["Hi", "why"]);
+    await expect.poll(() => saidTexts(page)).toEqual(["Hi", "why"]);
     await page.getByRole("button", { name: "Edit" }).last().press("Enter");
     await page.getByLabel("Your message, changed").fill("who");
     await page.keyboard.press("Enter");
     await page.locator(".said .versions").waitFor();
     await idle(page);
-    expect(await saidTexts(page)).toEqual(["Hi", "who"]);
-    expect(await page.locator(".said .versions").textContent()).toContain("2 of 2");
+    await expect.poll(() => saidTexts(page)).toEqual(["Hi", "who"]);
+    await expect.poll(() => page.locator(".said .versions").textContent()).toContain("2 of 2");
     await page.locator(".said").getByRole("button", { name: "Version before" }).click();
     await page.locator(".said-text", { hasText: "why" }).waitFor();
     await page.reload();
@@ -174,20 +176,20 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByText(/^stopped after [\d,]+ tokens/).waitFor();
     await page.getByRole("button", { name: "Continue" }).waitFor();
-    expect(await page.getByRole("button", { name: "Continue" }).count()).toBe(1);
+    await expect.poll(() => page.getByRole("button", { name: "Continue" }).count()).toBe(1);
   });
 
   it("shows tokens with their probabilities, and what else could have come at the pointer and at the keys", async () => {
     const page = await openPage(at());
     await say(page, "Hi");
-    expect(await page.locator(".token").count()).toBe(0);
+    await expect.poll(() => page.locator(".token").count()).toBe(0);
     await page.getByLabel("Tokens", { exact: true }).check();
     const tokens = page.locator(".answer .token");
-    expect(await tokens.count()).toBe(6);
+    await expect.poll(() => tokens.count()).toBe(6);
     const panel = page.locator(".token-panel");
     await tokens.nth(2).hover();
     await panel.getByText("Token 3").waitFor();
-    expect(await panel.locator("li").count()).toBe(10);
+    await expect.poll(() => panel.locator("li").count()).toBe(10);
     await page.getByRole("heading", { name: "Chat" }).hover();
     await panel.waitFor({ state: "detached" });
     const list = page.getByRole("listbox");
@@ -210,15 +212,15 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await page.getByText(/For this answer, the first \d messages were left out/).waitFor();
     await say(page, "<img src=x>");
     await page.getByRole("alert").waitFor();
-    expect(await page.getByRole("alert").textContent()).toBe(
-      "The model never saw this character of the message: “=”. Leave it out.",
-    );
-    expect(await page.locator("main img").count()).toBe(0);
+    await expect
+      .poll(() => page.getByRole("alert").textContent())
+      .toBe("The model never saw this character of the message: “=”. Leave it out.");
+    await expect.poll(() => page.locator("main img").count()).toBe(0);
     // The next message replaces the refused message.
     await say(page, "who");
-    expect((await saidTexts(page)).at(-1)).toBe("who");
-    expect(await page.getByRole("alert").count()).toBe(0);
-    expect(await page.locator(".said .versions").textContent()).toContain("2 of 2");
+    await expect.poll(async () => (await saidTexts(page)).at(-1)).toBe("who");
+    await expect.poll(() => page.getByRole("alert").count()).toBe(0);
+    await expect.poll(() => page.locator(".said .versions").textContent()).toContain("2 of 2");
     await say(page, "a".repeat(90));
     await page
       .getByRole("alert")
@@ -231,7 +233,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     const page = await openPage(at({ temperature: "1" }));
     await page.getByLabel("Side by side").check();
     await page.getByLabel("Second model").waitFor();
-    expect(await page.getByLabel("Second model").inputValue()).toBe(model("other"));
+    await expect.poll(() => page.getByLabel("Second model").inputValue()).toBe(model("other"));
     await say(page, "Hi");
     const [left, right] = [page.locator(".conversation").nth(0), page.locator(".conversation").nth(1)];
     const before = await answers(page);
@@ -241,7 +243,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await right.getByRole("button", { name: "Another answer" }).click();
     await right.getByText("2 of 2").waitFor();
     await idle(page);
-    expect(await left.locator(".versions").count()).toBe(0);
+    await expect.poll(() => left.locator(".versions").count()).toBe(0);
     const after = await answers(page);
     expect(after[0]).toBe(before[0]);
     expect(after[1]).not.toBe(before[1]);
@@ -249,20 +251,20 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await right.getByText("2 of 2").waitFor();
     await page.getByLabel("Side by side").uncheck();
     await right.waitFor({ state: "detached" });
-    expect(await answers(page)).toEqual([before[0]]);
+    await expect.poll(() => answers(page)).toEqual([before[0]]);
   });
 
   it("begins with a model that holds conversations, and says of another one what to do", async () => {
     const page = await openPage("/chat");
     await page.waitForURL(/model=/);
     const choice = page.locator(".chat-models select");
-    expect(await choice.inputValue()).toBe(model("talker"));
+    await expect.poll(() => choice.inputValue()).toBe(model("talker"));
     await box(page).fill("Hi");
     await choice.selectOption("runs/a/last");
     await page.getByText("has no chat template, so it was not trained on conversations").waitFor();
-    expect(await page.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
     await box(page).press("Enter");
-    expect(await box(page).inputValue()).toBe("Hi");
+    await expect.poll(() => box(page).inputValue()).toBe("Hi");
     await page.locator(".notice").getByRole("link", { name: "playground" }).click();
     await page.waitForURL(/\/playground\?model=runs%2Fa%2Flast/);
   });

@@ -18,17 +18,19 @@ describe.skipIf(missingChromium !== undefined)("a comparison of settings with se
     const table = page.locator("table.settings");
     // The runs are loaded one after the other. Before the last one is there, they are not paired.
     await page.getByText("Runs with the same seed are paired.").waitFor();
-    expect(await table.locator("tbody th").allTextContents()).toEqual(["Learning rate 0.01", "Learning rate 0.03"]);
-    const cells = await table.locator("tbody tr").nth(1).locator("td").allTextContents();
-    expect(cells[1]).toMatch(/^[+−]\d+\.\d{4} ± \d+\.\d{4}$/u);
-    expect(await table.locator("circle").count()).toBe(4);
-    expect(await table.locator(".interval").count()).toBe(1);
+    await expect
+      .poll(() => table.locator("tbody th").allTextContents())
+      .toEqual(["Learning rate 0.01", "Learning rate 0.03"]);
+    const cells = table.locator("tbody tr").nth(1).locator("td");
+    await expect.poll(() => cells.nth(1).textContent()).toMatch(/^[+−]\d+\.\d{4} ± \d+\.\d{4}$/u);
+    await expect.poll(() => table.locator("circle").count()).toBe(4);
+    await expect.poll(() => table.locator(".interval").count()).toBe(1);
     await expectNothingSerious(page, () => table.waitFor());
   });
 
   it("is not there for one run of each", async () => {
     const page = await openPage("/compare?runs=slow-1,fast-1");
     await page.locator("table.differences").waitFor();
-    expect(await page.locator("table.settings").count()).toBe(0);
+    await expect.poll(() => page.locator("table.settings").count()).toBe(0);
   });
 });

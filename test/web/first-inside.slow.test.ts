@@ -58,8 +58,8 @@ describe.skipIf(missingChromium !== undefined)("the address of a model that was 
     const { pathname, search } = new URL(studio?.inside?.url ?? "");
     const page = await openPage(pathname + search);
     await page.locator(".lens-cell").nth(words.length).waitFor();
-    expect(await page.getByLabel("Text", { exact: true }).inputValue()).toBe(words);
-    expect(await page.getByLabel("Model").inputValue()).toBe("some/model");
+    await expect.poll(() => page.getByLabel("Text", { exact: true }).inputValue()).toBe(words);
+    await expect.poll(() => page.getByLabel("Model").inputValue()).toBe("some/model");
     await page.getByRole("heading", { name: /^After .*, at layer 1 MLP$/u }).waitFor();
     await page.locator(".rise", { hasText: "Rank 1 here, with" }).waitFor();
     // While the model is read, the field already shows the first example.
@@ -77,7 +77,7 @@ describe.skipIf(missingChromium !== undefined)("the address of a model that was 
     isHeld = false;
     for (const release of held) await release();
     await fresh.locator(".lens-cell").nth(words.length).waitFor();
-    expect(await field.inputValue()).toBe(words);
+    await expect.poll(() => field.inputValue()).toBe(words);
     await fresh.close();
     await page.getByRole("link", { name: "Runs" }).click();
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();

@@ -116,12 +116,14 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     for (let i = 0; i < 20; i++) await map.press("ArrowUp");
     for (let i = 0; i < 5; i++) await map.press("ArrowDown");
     await map.press("ArrowRight");
-    expect(await page.locator(".map-reading").textContent()).toBe(
-      `From “a” (6) to “h” (2): ${percent(values[5]?.[1] ?? Number.NaN)}`,
-    );
+    await expect
+      .poll(() => page.locator(".map-reading").textContent())
+      .toBe(`From “a” (6) to “h” (2): ${percent(values[5]?.[1] ?? Number.NaN)}`);
     await map.press("End");
     await map.press("ArrowRight");
-    expect(await page.locator(".map-reading").textContent()).toBe("From “a” (6) to “t” (7): masked (a later token)");
+    await expect
+      .poll(() => page.locator(".map-reading").textContent())
+      .toBe("From “a” (6) to “t” (7): masked (a later token)");
   });
 
   it("chooses a head by its small map, and a token by its arcs; the address keeps both", async () => {
@@ -131,10 +133,10 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const arcs = page.getByRole("slider", { name: "Token that the arcs show" });
     await arcs.press("Home");
     await arcs.press("ArrowRight");
-    expect(await arcs.getAttribute("aria-valuetext")).toMatch(/^h, 2 of 16: most to [Th], \d/u);
+    await expect.poll(() => arcs.getAttribute("aria-valuetext")).toMatch(/^h, 2 of 16: most to [Th], \d/u);
     await page.reload();
     await page.getByRole("application", { name: /^Attention of layer 2, head 2/ }).waitFor();
-    expect(await arcs.getAttribute("aria-valuenow")).toBe("2");
+    await expect.poll(() => arcs.getAttribute("aria-valuenow")).toBe("2");
   });
 
   it("goes through the checkpoints of a run by keys", async () => {
@@ -146,7 +148,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await slider.press("Home");
     for (const [n, step] of [4, 8, 12].entries()) {
       await page.getByText(`(${n + 1} of 3)`).waitFor();
-      expect(await slider.getAttribute("aria-valuetext")).toContain(`step ${step}`);
+      await expect.poll(() => slider.getAttribute("aria-valuetext")).toContain(`step ${step}`);
       const model = new URL(page.url()).searchParams.get("model");
       const { body } = await server.post<AttentionAnswer>("inside/attention", { model, text, layers: [0], heads: [0] });
       const highest = Math.max(...(body.maps[0]?.values.at(-1) ?? []));
@@ -168,10 +170,10 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const head = page.getByRole("button", { name: /^Layer 2, head 1:/u });
     // The page measures such a small model automatically.
     await page.locator(".head-ranking li").nth(3).waitFor();
-    expect(await page.getByRole("button", { name: /^(?:Measure each alone|Stop)$/u }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: /^(?:Measure each alone|Stop)$/u }).count()).toBe(0);
     const allOn = page.getByRole("button", { name: "Switch all on" });
-    expect(await allOn.count()).toBe(0);
-    expect(await page.locator(".inside .written").count()).toBe(0);
+    await expect.poll(() => allOn.count()).toBe(0);
+    await expect.poll(() => page.locator(".inside .written").count()).toBe(0);
     await head.click();
     await allOn.waitFor();
     const scored = async (headsOff: readonly object[]) =>
@@ -179,24 +181,26 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const [before, after] = [await scored([]), await scored([{ layer: 1, head: 0 }])];
     expect(after.natsPerToken).not.toBeCloseTo(before.natsPerToken, 4);
     await page.locator(".loss-without", { hasText: after.natsPerToken.toFixed(4) }).waitFor();
-    const cells = await page.locator(".losses tbody tr").first().locator("td").allTextContents();
-    expect(cells.slice(0, 2)).toEqual([before.natsPerToken.toFixed(4), after.natsPerToken.toFixed(4)]);
-    expect(await head.getAttribute("class")).toContain("head-off");
+    const cells = page.locator(".losses tbody tr").first().locator("td");
+    await expect
+      .poll(async () => (await cells.allTextContents()).slice(0, 2))
+      .toEqual([before.natsPerToken.toFixed(4), after.natsPerToken.toFixed(4)]);
+    await expect.poll(() => head.getAttribute("class")).toContain("head-off");
 
     await page.getByRole("button", { name: "Write both" }).click();
+    const written = () => page.locator(".inside .written").allTextContents();
+    const isLong = (one: string) => one.length > text.length + 40;
+    await expect.poll(async () => (await written()).map(isLong)).toEqual([true, true]);
     await page.getByRole("button", { name: "Write both" }).waitFor();
-    const written = await page.locator(".inside .written").allTextContents();
-    expect(written).toHaveLength(2);
-    expect(written[0]).not.toBe(written[1]);
-    for (const one of written) expect(one.length).toBeGreaterThan(text.length + 40);
+    expect(new Set(await written()).size).toBe(2);
 
     const change = after.natsPerToken - before.natsPerToken;
     const changed = `the loss changes by ${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`;
-    expect(await head.textContent()).toBe(`Layer 2, head 1: off; without it alone ${changed}`);
+    await expect.poll(() => head.textContent()).toBe(`Layer 2, head 1: off; without it alone ${changed}`);
     await head.hover();
     await page.locator(".heat-reading", { hasText: changed }).waitFor();
     const ranking = page.locator(".head-ranking li");
-    expect(await ranking.count()).toBe(4);
+    await expect.poll(() => ranking.count()).toBe(4);
     const map = await ranking.filter({ hasText: "layer 2, head 1" }).getByRole("link").getAttribute("href");
     expect(new URLSearchParams(map?.split("?")[1]).toString()).toBe(
       new URLSearchParams({ model: last, text, layer: "2", head: "1" }).toString(),
@@ -211,9 +215,9 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const page = await openPage(at({ view: "lens", at: "3" }));
     await page.locator(".lens-cell").nth(79).waitFor();
     const rowNames = () => page.locator(".cells tbody th").allTextContents();
-    expect(await rowNames()).toEqual([
-      ...["Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"],
-    ]);
+    await expect
+      .poll(() => rowNames())
+      .toEqual([...["Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"]]);
     await page.getByText("The text continues with", { exact: false }).waitFor();
     await page.locator(".lens-cell").first().focus();
     await page.keyboard.press("ArrowRight");
@@ -232,15 +236,15 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.locator(".rise", { hasText: `Rank ${ranks?.[0]?.next?.rank} here` }).waitFor();
     await page.getByText("Layers", { exact: true }).click();
     await page.getByRole("rowheader", { name: "Layer 1", exact: true }).waitFor();
-    expect(await rowNames()).toEqual(["Embedding", "Layer 1", "Layer 2"]);
+    await expect.poll(() => rowNames()).toEqual(["Embedding", "Layer 1", "Layer 2"]);
 
     await page.getByText("Neighbours", { exact: true }).click();
     await page.getByRole("button", { name: "c", exact: true }).click();
     const near = await server.post<NeighboursAnswer>("inside/neighbours", { model: last, token: "c", top: 20 });
     await page.getByRole("heading", { name: /^Nearest to c cosine; bars from 0 to 1$/ }).waitFor();
-    expect(await page.locator(".neighbours .candidate-share").first().textContent()).toBe(
-      near.body.neighbours[0]?.cosine.toFixed(3),
-    );
+    await expect
+      .poll(() => page.locator(".neighbours .candidate-share").first().textContent())
+      .toBe(near.body.neighbours[0]?.cosine.toFixed(3));
 
     await page.getByLabel("Another token").fill("cat");
     await page.getByRole("button", { name: "Find" }).click();
@@ -266,13 +270,13 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % restored` })
       .waitFor();
     // No patch at the last token changes the loss of the text.
-    expect(await patched.textContent()).not.toContain("The loss of the text");
+    await expect.poll(() => patched.textContent()).not.toContain("The loss of the text");
     // The chosen cell has a frame, and the best cell has a dot.
     const dots = page.locator(".heat-best");
-    expect(await dots.count()).toBe(1);
+    await expect.poll(() => dots.count()).toBe(1);
     const best = /layer \d+, token \d+/u.exec((await page.locator(".best-patch").textContent()) ?? "")?.[0];
-    expect((await dots.textContent())?.toLowerCase()).toContain(`${best}:`);
-    expect(await dots.getAttribute("aria-current")).toBe("false");
+    await expect.poll(async () => (await dots.textContent())?.toLowerCase()).toContain(`${best}:`);
+    await expect.poll(() => dots.getAttribute("aria-current")).toBe("false");
     await dots.click();
     await patched.getByText("The loss of the text is", { exact: false }).waitFor();
     // At the last position, one activation determines the whole prediction.
@@ -326,8 +330,10 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       await page.locator(".lens-cell").first().waitFor();
       await page.locator(".computing span").waitFor({ state: "detached" });
       const box = page.locator(".cells-box");
-      expect(await box.evaluate((one) => one.scrollWidth - one.clientWidth), `${width}`).toBeLessThanOrEqual(0);
-      expect(await page.locator(".edge-left.more, .edge-right.more").count()).toBe(0);
+      await expect
+        .poll(() => box.evaluate((one) => one.scrollWidth - one.clientWidth), { message: `${width}` })
+        .toBeLessThanOrEqual(0);
+      await expect.poll(() => page.locator(".edge-left.more, .edge-right.more").count()).toBe(0);
     }
   });
 
@@ -352,10 +358,9 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(head.top).toBeGreaterThanOrEqual(0);
     expect(first.top).toBeGreaterThanOrEqual(head.bottom - 1);
     expect(last.bottom).toBeLessThanOrEqual(220);
-    const labels = await page.locator(".heat-scale li").allTextContents();
-    expect(labels[0]).toMatch(/^(?:the loss falls by \d\.\d{4}|no fall)$/u);
-    expect(labels[1]).toBe("no change");
-    expect(labels[2]).toMatch(/^(?:it rises by \d\.\d{4}|no rise)$/u);
+    await expect
+      .poll(async () => (await page.locator(".heat-scale li").allTextContents()).join(", "))
+      .toMatch(/^(?:the loss falls by \d\.\d{4}|no fall), no change, (?:it rises by \d\.\d{4}|no rise)$/u);
   });
 
   it("begins patching with a part of the run's sample, and says what the two texts and the map show", async () => {
@@ -368,24 +373,26 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("Both texts are an example of the page", { exact: false }).waitFor();
     await page.getByText("Lens", { exact: true }).click();
     await page.locator(".lens-cell").first().waitFor();
-    expect((await page.getByLabel("Text", { exact: true }).inputValue()).length).toBeGreaterThan(clean.length);
+    await expect
+      .poll(async () => (await page.getByLabel("Text", { exact: true }).inputValue()).length)
+      .toBeGreaterThan(clean.length);
     await page.getByText("Patching", { exact: true }).click();
     // The reader's own corrupted text belongs to the proposed clean text.
     await page.getByLabel("Second text (corrupted), same number of tokens").fill(clean);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     await page.getByRole("button", { name: "Propose a text" }).click();
     await page.locator(".patch-says").waitFor();
-    expect(await page.getByLabel("First text (clean)").inputValue()).toBe(clean);
+    await expect.poll(() => page.getByLabel("First text (clean)").inputValue()).toBe(clean);
   });
 
   it("asks for the second text where no change of a token changes what a model predicts", async () => {
     // This model has hardly learned anything, so its predictions after its own sample are all the same.
     const page = await openPage(`/inside?${new URLSearchParams({ model: last, view: "patching" })}`);
     await page.getByText("No example found: change one token of the second text.").waitFor();
-    expect(await page.getByLabel("Second text (corrupted), same number of tokens").inputValue()).toBe(
-      await page.getByLabel("First text (clean)").inputValue(),
-    );
-    expect(await page.locator(".heat-cells").count()).toBe(0);
+    const clean = page.getByLabel("First text (clean)");
+    const corrupted = page.getByLabel("Second text (corrupted), same number of tokens");
+    await expect.poll(async () => (await corrupted.inputValue()) === (await clean.inputValue())).toBe(true);
+    await expect.poll(() => page.locator(".heat-cells").count()).toBe(0);
   });
 
   it("says while it searches for an example that it does so, keeps what is typed, and gives the own text back", async () => {
@@ -396,25 +403,25 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.route("**/inside/pair", (route) => held.push(() => route.continue()));
     await page.getByText("Patching", { exact: true }).click();
     await page.getByText("Searching for an example: ", { exact: false }).waitFor();
-    expect(await page.locator(".patch-says").count()).toBe(0);
+    await expect.poll(() => page.locator(".patch-says").count()).toBe(0);
     const first = page.getByLabel("First text (clean)");
     await first.fill("The ");
     for (const release of held) await release();
     await page.unroute("**/inside/pair");
     await page.getByText("Both texts are an example of the page", { exact: false }).waitFor();
     await page.locator(".patch-says").waitFor();
-    expect(await first.inputValue()).toBe("The ");
+    await expect.poll(() => first.inputValue()).toBe("The ");
     await page.reload();
     await page.getByRole("button", { name: "Use the text of the other tabs" }).click();
     // This text is longer than the model's context, so there is no example for it.
     await page.getByText("No example found: ", { exact: false }).waitFor();
-    expect(await first.inputValue()).toBe(given);
+    await expect.poll(() => first.inputValue()).toBe(given);
   });
 
   it("shows what to do instead of a conversation where no model holds one", async () => {
     const page = await openPage("/chat");
     await page.getByRole("heading", { name: "Get a chat model" }).waitFor();
-    expect(await page.getByRole("button", { name: "Send" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: "Send" }).count()).toBe(0);
     await page.getByRole("link", { name: "Continue a text" }).click();
     await page.waitForURL(/\/playground\?model=runs%2F/u);
   });
@@ -430,8 +437,8 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       await page.getByText(tab, { exact: true }).click();
       await page.locator(".about-view").waitFor();
     }
-    expect(await page.getByLabel("First text (clean)").inputValue()).toBe(hostile);
-    expect(await page.locator("main img").count()).toBe(0);
+    await expect.poll(() => page.getByLabel("First text (clean)").inputValue()).toBe(hostile);
+    await expect.poll(() => page.locator("main img").count()).toBe(0);
   });
 
   const views = [

@@ -101,35 +101,35 @@ export const untilStep = (page: Page, least: number) =>
 /** Opens all parts with the reader's own text, with a short training, and then goes back. */
 export const walk = async (page: Page): Promise<void> => {
   await giveOwnText(page);
-  expect(await page.locator(".vocabulary li").count()).toBe(new Set(ownText).size);
+  await expect.poll(() => page.locator(".vocabulary li").count()).toBe(new Set(ownText).size);
 
   await page.getByRole("link", { name: "Next: Pairs" }).click();
   await page.getByRole("heading", { level: 1, name: titles.pairs }).waitFor();
   const row = (name: string) =>
     page.locator(".aligned tr").filter({ has: page.getByRole("rowheader", { name, exact: true }) });
-  expect((await row("x").locator(".cell").allTextContents()).join("")).toBe("the␣fox␣");
-  expect((await row("y").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
+  await expect.poll(async () => (await row("x").locator(".cell").allTextContents()).join("")).toBe("the␣fox␣");
+  await expect.poll(async () => (await row("y").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
   await page.getByRole("button", { name: "Move the window forward by one" }).click();
-  expect((await row("x").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
+  await expect.poll(async () => (await row("x").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
   await page.getByRole("slider", { name: "Position" }).press("Home");
   await page.getByText("Position 0 sees h and must predict e.", { exact: false }).waitFor();
   await page.getByRole("slider", { name: "Window begins at" }).press("End");
-  expect((await row("y").locator(".cell").allTextContents()).join("")).toBe("e␣moon.␣");
+  await expect.poll(async () => (await row("y").locator(".cell").allTextContents()).join("")).toBe("e␣moon.␣");
 
   await goTo(page, "loss");
   const vocabSize = new Set(ownText).size;
   const p = page.getByRole("slider", { name: "p of the right character" });
   await p.press("End");
-  expect(await p.getAttribute("aria-valuetext")).toBe("100\u00a0%, loss 0.00 nats");
+  await expect.poll(() => p.getAttribute("aria-valuetext")).toBe("100\u00a0%, loss 0.00 nats");
   await page.getByText(`its loss is ln ${vocabSize} = ${Math.log(vocabSize).toFixed(2)}`, { exact: false }).waitFor();
   await p.press("Home");
-  expect(await p.getAttribute("aria-valuetext")).toBe("0.10\u00a0%, loss 6.91 nats");
+  await expect.poll(() => p.getAttribute("aria-valuetext")).toBe("0.10\u00a0%, loss 6.91 nats");
   await page.getByText("worse than guessing", { exact: false }).waitFor();
   const guesses = page.locator(".guesses input");
   for (let i = 0; i < 3; i++) await guesses.nth(i).press("End");
   await guesses.nth(3).press("Home");
   // Three guesses have probability 1 and one guess has 0.1 %, so the mean loss is a quarter of 6.91.
-  expect(await guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10\u00a0%, loss 6.91, mean 1.73 nats");
+  await expect.poll(() => guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10\u00a0%, loss 6.91, mean 1.73 nats");
   await page.getByText("e^(4.17 − 1.40) = 16 times the probability of a guesser", { exact: false }).waitFor();
 
   await goTo(page, "training");
@@ -141,7 +141,9 @@ export const walk = async (page: Page): Promise<void> => {
   // The chart names the same training loss as the figure above it.
   const figure = page.locator(".figure", { hasText: "Training loss" }).locator(".figure-value");
   const chart = page.getByRole("slider", { name: /^Loss/ });
-  expect(await chart.getAttribute("aria-valuetext")).toContain(`recent mean: training ${await figure.textContent()}, `);
+  const isSame = async (): Promise<boolean | undefined> =>
+    (await chart.getAttribute("aria-valuetext"))?.includes(`recent mean: training ${await figure.textContent()}, `);
+  await expect.poll(isSame).toBe(true);
   // An exponent of a class must be readable from afar.
   const sizes = await page.locator(".power sup").evaluateAll((all) => all.map((one) => getComputedStyle(one).fontSize));
   expect(sizes.length).toBeGreaterThan(0);
@@ -149,7 +151,7 @@ export const walk = async (page: Page): Promise<void> => {
   // There are samples from before the first step and after 50 steps.
   await page.getByRole("slider", { name: "Training step of the text" }).press("Home");
   await page.getByText("after 0 steps", { exact: true }).waitFor();
-  expect(await page.locator(".lesson-samples .prompt").textContent()).toBe("the fox sees the moon.");
+  await expect.poll(() => page.locator(".lesson-samples .prompt").textContent()).toBe("the fox sees the moon.");
 
   await goTo(page, "writing");
   await page.getByText(`After ${paused} of 400 steps.`).waitFor();
@@ -164,14 +166,14 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByRole("button", { name: "Append x, and again" }).click();
   await page.locator(".sequence .inside").getByText("the fox").waitFor();
   // The next step begins, but the reader's view does not move: the table and the focus stay in place.
-  expect(await page.evaluate("document.activeElement.textContent")).toBe("Draw");
-  expect(await page.locator(".tail").textContent()).toBe("the␣fox");
+  await expect.poll(() => page.evaluate("document.activeElement.textContent")).toBe("Draw");
+  await expect.poll(() => page.locator(".tail").textContent()).toBe("the␣fox");
   for (let i = 1; i <= 6; i++) {
     await page.getByRole("button", { name: "Write 10 characters" }).click();
     await page.getByText(`${7 + 10 * i} characters.`, { exact: false }).waitFor();
   }
   await page.getByText("sees only the last 64", { exact: false }).waitFor();
-  expect(await page.locator(".sequence .outside").textContent()).toBe("the");
+  await expect.poll(() => page.locator(".sequence .outside").textContent()).toBe("the");
 
   // The training and the generated text are still there.
   await goTo(page, "training");
@@ -190,7 +192,7 @@ export const checkParts = async (page: Page): Promise<void> => {
   for (const name of partNames) {
     await goTo(page, name);
     await page.locator("main h2").first().waitFor();
-    expect({ name, found: await violationsOf(page) }).toEqual({ name, found: [] });
-    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
+    await expect.poll(async () => ({ name, found: await violationsOf(page) })).toEqual({ name, found: [] });
+    await expect.poll(() => page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
   }
 };

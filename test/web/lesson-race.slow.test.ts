@@ -10,7 +10,7 @@ describe.skipIf(missingChromium !== undefined)("the race of the lesson, on the b
     const page = await openPage("/lesson#/mask");
     await page.getByText("Off", { exact: true }).click();
     // Without the mask, position 0 sees its answer one position later.
-    expect(await page.locator(".sight .answer").first().textContent()).toBe("a");
+    await expect.poll(() => page.locator(".sight .answer").first().textContent()).toBe("a");
     await page.getByRole("button", { name: "Start the race" }).click();
     await untilStep(page, 1);
     // The race continues while another part is open.
@@ -23,8 +23,10 @@ describe.skipIf(missingChromium !== undefined)("the race of the lesson, on the b
     expect(Number(cheater)).toBeLessThan(0.3);
     expect(Number(honest)).toBeGreaterThan(1.5);
     expect(told).toContain("it has learned nothing");
-    const spoken = await page.getByRole("slider", { name: /^Loss/ }).getAttribute("aria-valuetext");
-    expect(spoken).toContain(`recent mean: with the mask ${honest}, without a mask ${cheater}, `);
+    const chart = page.getByRole("slider", { name: /^Loss/ });
+    await expect
+      .poll(() => chart.getAttribute("aria-valuetext"))
+      .toContain(`recent mean: with the mask ${honest}, without a mask ${cheater}, `);
     const [withMask = [], without = []] = await Promise.all(
       [0, 1].map(async (i) => page.locator("table").last().locator("tbody tr").nth(i).locator("td").allTextContents()),
     );

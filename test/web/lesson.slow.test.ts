@@ -16,7 +16,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
   it("is walked from the studio's views, with a text of one's own", async () => {
     const page = await openPage("/runs");
     await page.getByRole("link", { name: "Lesson", exact: true }).click();
-    expect(await page.evaluate("crossOriginIsolated")).toBe(true);
+    await expect.poll(() => page.evaluate("crossOriginIsolated")).toBe(true);
     await walk(page);
   });
 
@@ -50,7 +50,9 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await page.reload();
     await page.locator(".chart-260 canvas").first().waitFor();
     await page.waitForFunction("heights.length > 300");
-    expect(await page.evaluate("heights.filter((y) => y % 1 !== 0).length / heights.length")).toBeGreaterThan(0.5);
+    await expect
+      .poll(() => page.evaluate("heights.filter((y) => y % 1 !== 0).length / heights.length"))
+      .toBeGreaterThan(0.5);
   });
 
   it("marks the slider's p in the chart, also after the window has changed its size", async () => {
@@ -79,16 +81,17 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
       before = Number(await page.locator("canvas").first().getAttribute("width"));
       // A wrong cursor would move the words in a later frame.
       await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
-      expect(await chart.getAttribute("aria-valuetext")).toMatch(
-        /^p of the right character 10\u00a0%: −ln p 2\.30, .*your p 2\.30$/u,
-      );
-      expect({ width, isNear: Math.abs(await offset()) <= 1.5 }).toEqual({ width, isNear: true });
+      await expect
+        .poll(() => chart.getAttribute("aria-valuetext"))
+        .toMatch(/^p of the right character 10\u00a0%: −ln p 2\.30, .*your p 2\.30$/u);
+      await expect
+        .poll(async () => ({ width, isNear: Math.abs(await offset()) <= 1.5 }))
+        .toEqual({ width, isNear: true });
     }
     const heads = page.locator("table", { hasText: "Known losses" }).getByRole("columnheader");
-    expect((await heads.allTextContents()).slice(2)).toEqual([
-      "times the probability of guessing",
-      "equal choices (perplexity)",
-    ]);
+    await expect
+      .poll(async () => (await heads.allTextContents()).slice(2))
+      .toEqual(["times the probability of guessing", "equal choices (perplexity)"]);
   });
 
   it("goes on after a reload from the step at which it was paused, in one tab at a time", async () => {
@@ -155,6 +158,6 @@ describe.skipIf(missingChromium !== undefined)("the lesson as static files of a 
       .waitFor();
     await page.getByRole("button", { name: "Start training" }).click();
     await untilStep(page, 2);
-    expect(await page.evaluate("crossOriginIsolated")).toBe(false);
+    await expect.poll(() => page.evaluate("crossOriginIsolated")).toBe(false);
   });
 });

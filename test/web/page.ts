@@ -1,5 +1,6 @@
 /** The studio's page in headless Chromium, with a real studio server. */
 import { readFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
@@ -9,6 +10,18 @@ const axe = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", impo
 
 /** Size of a window in pixels. */
 const height = 900;
+
+/**
+ * Milliseconds by which every fourth answer of a server is late, chosen at random. This finds tests that rely on the
+ * order or the speed of answers.
+ */
+const delay = Number(process.env.FORETOKEN_TEST_DELAY ?? 0);
+
+const delayAnswers = (context: BrowserContext): Promise<unknown> =>
+  context.route("**/*", async (route) => {
+    if (Math.random() < 0.25) await setTimeout(delay);
+    await route.fallback();
+  });
 
 export interface Opened {
   readonly page: Page;
@@ -57,6 +70,7 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
     // The time limit is far longer than any action takes, because a machine may be busy.
     context.setDefaultTimeout(120_000);
     const page = await context.newPage();
+    if (delay > 0) await delayAnswers(context);
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
     page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
     page.on("console", (message) => {
@@ -119,8 +133,10 @@ export const expectNothingSerious = async (page: Page, loaded: () => Promise<voi
     }
     await loaded();
     grounds[colorScheme] = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
-    expect({ look, found: await violationsOf(page) }).toEqual({ look, found: [] });
-    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), look).toBeLessThanOrEqual(0);
+    await expect.poll(async () => ({ look, found: await violationsOf(page) })).toEqual({ look, found: [] });
+    await expect
+      .poll(() => page.evaluate("document.documentElement.scrollWidth - innerWidth"), { message: look })
+      .toBeLessThanOrEqual(0);
   }
   expect(grounds.dark).not.toBe(grounds.light);
 };

@@ -15,14 +15,17 @@ describe.skipIf(missingChromium !== undefined)("the playground", () => {
     "has its text in view, Write at the prompt, and its settings folded: %i pixels",
     async (width) => {
       const page = await openPage("/playground?run=first", { width });
-      const text = await page.locator(".written-box").boundingBox();
-      expect(text?.y).toBeLessThan(width === 1280 ? 400 : 700);
-      const prompt = await page.getByLabel("Prompt").boundingBox();
-      const write = await page.getByRole("button", { name: "Write", exact: true }).boundingBox();
-      expect(write?.x).toBe(prompt?.x);
-      expect((write?.y ?? 0) - (prompt?.y ?? 0) - (prompt?.height ?? 0)).toBeLessThan(20);
+      const textTop = async () => (await page.locator(".written-box").boundingBox())?.y;
+      await expect.poll(textTop).toBeLessThan(width === 1280 ? 400 : 700);
+      const fromPrompt = async () => {
+        const prompt = await page.getByLabel("Prompt").boundingBox();
+        const write = await page.getByRole("button", { name: "Write", exact: true }).boundingBox();
+        if (prompt === null || write === null) return undefined;
+        return { x: write.x - prompt.x, isNear: write.y - prompt.y - prompt.height < 20 };
+      };
+      await expect.poll(fromPrompt).toEqual({ x: 0, isNear: true });
       const slider = page.getByRole("slider", { name: /Temperature/ });
-      expect(await slider.isVisible()).toBe(false);
+      await expect.poll(() => slider.isVisible()).toBe(false);
       await page.getByText("temperature 0.8, top-k 40").click();
       await slider.press("Home");
       await page.getByText("temperature 0, top-k 40").waitFor();
@@ -42,11 +45,11 @@ describe.skipIf(missingChromium !== undefined)("the playground", () => {
     await right.getByText("Less probable tokens have a heavier underline.", { exact: false }).waitFor();
     await page.getByText("Bits", { exact: true }).click();
     await right.getByText("Each token stands above its surprise, in bits.", { exact: false }).waitFor();
-    expect(await left.getByText("Point at a token").count()).toBe(1);
-    expect(await right.getByText("Point at a token").count()).toBe(0);
+    await expect.poll(() => left.getByText("Point at a token").count()).toBe(1);
+    await expect.poll(() => right.getByText("Point at a token").count()).toBe(0);
     await page.getByText("Shade", { exact: true }).click();
     const topOf = (text: string) => page.locator(text).evaluate((one) => one.getBoundingClientRect().top);
-    expect(await topOf(".column .text-to-come")).toBe(await topOf(".column .written"));
+    await expect.poll(async () => (await topOf(".column .text-to-come")) - (await topOf(".column .written"))).toBe(0);
   });
 
   it("writes with a model, names candidates, branches, and goes back", async () => {
@@ -69,22 +72,21 @@ describe.skipIf(missingChromium !== undefined)("the playground", () => {
     await page.keyboard.press("Enter");
     await page.getByText("2 texts").waitFor();
     await page.getByText("30 tokens").waitFor();
-    const branched = await tokens.allTextContents();
-    expect(branched.slice(0, 5)).toEqual(before.slice(0, 5));
-    expect(await tokens.nth(5).getAttribute("class")).toContain("own");
+    await expect.poll(async () => (await tokens.allTextContents()).slice(0, 5)).toEqual(before.slice(0, 5));
+    await expect.poll(() => tokens.nth(5).getAttribute("class")).toContain("own");
 
     await page.getByRole("button", { name: /^Text 1/ }).click();
     await page.getByText("24 tokens").waitFor();
-    expect(await tokens.allTextContents()).toEqual(before);
+    await expect.poll(() => tokens.allTextContents()).toEqual(before);
     await page.getByLabel("Prompt").fill("ж");
     await page.getByRole("button", { name: "Write", exact: true }).click();
     await page.getByText("The model never saw this character", { exact: false }).waitFor();
-    expect(await page.locator(".branch").count()).toBe(2);
+    await expect.poll(() => page.locator(".branch").count()).toBe(2);
     await page.getByRole("button", { name: /^Text 1/ }).click();
     await page.getByText("24 tokens").waitFor();
     await page.reload();
     await page.getByText("24 tokens").waitFor();
-    expect(await tokens.allTextContents()).toEqual(before);
+    await expect.poll(() => tokens.allTextContents()).toEqual(before);
   });
 
   it("writes a text of a form, and says at its field what is wrong with one", async () => {
@@ -93,21 +95,21 @@ describe.skipIf(missingChromium !== undefined)("the playground", () => {
     await page.locator("summary", { hasText: "Form" }).click();
     await page.getByLabel("Form", { exact: true }).selectOption("choice");
     const write = page.getByRole("button", { name: "Write", exact: true });
-    expect(await write.isDisabled()).toBe(true);
+    await expect.poll(() => write.isDisabled()).toBe(true);
     await page.getByLabel("Texts, one per line").fill("the mat\nthe cat");
     await page.getByLabel("Guess repeated words").check();
     await write.click();
     await page.getByText("The form is complete.").waitFor();
-    expect(await page.locator(".tokens").textContent()).toMatch(/^the [mc]at$/u);
+    await expect.poll(() => page.locator(".tokens").textContent()).toMatch(/^the [mc]at$/u);
     await page.getByLabel("Form", { exact: true }).selectOption("regex");
     await page.getByRole("textbox", { name: "Regular expression" }).fill("(?=a)");
     await write.click();
     await page.getByRole("alert").getByText("got a lookahead").waitFor();
-    expect(await violationsOf(page)).toEqual([]);
+    await expect.poll(() => violationsOf(page)).toEqual([]);
     await page.reload();
     // A form with a field is unfolded.
     await page.getByRole("textbox", { name: "Regular expression" }).waitFor();
-    expect(await page.getByRole("textbox", { name: "Regular expression" }).inputValue()).toBe("(?=a)");
+    await expect.poll(() => page.getByRole("textbox", { name: "Regular expression" }).inputValue()).toBe("(?=a)");
   });
 
   it("writes the same with two equal columns, and another text with another temperature", async () => {
@@ -123,36 +125,40 @@ describe.skipIf(missingChromium !== undefined)("the playground", () => {
     await models.nth(1).selectOption(model);
     await page.getByRole("button", { name: "Write", exact: true }).click();
     const [left, right] = [page.locator(".column").nth(0), page.locator(".column").nth(1)];
+    const isSame = async () =>
+      (await right.locator(".tokens").textContent()) === (await left.locator(".tokens").textContent());
     await right.getByText("30 tokens").waitFor();
-    expect(await right.locator(".tokens").textContent()).toBe(await left.locator(".tokens").textContent());
+    await expect.poll(isSame).toBe(true);
     await right.getByText("Sampling").click();
     await right.getByRole("slider", { name: /Temperature/ }).press("End");
     await page.getByRole("button", { name: "Write", exact: true }).click();
     await right.getByText("2 texts").waitFor();
     await right.getByText("30 tokens").waitFor();
-    expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
+    await expect.poll(isSame).toBe(false);
 
     // If there is only one column, its list has the texts of both columns. The left text was generated twice, but the
     // list has it once.
     await page.getByLabel("Side by side").uncheck();
     await page.getByText("3 texts").waitFor();
-    expect(await page.locator(".branch").allTextContents()).toEqual(
-      [1, 2, 3].map((n) => expect.stringMatching(new RegExp(`^Text ${n} .+ first: best, step \\d+, temperature`))),
-    );
+    await expect
+      .poll(() => page.locator(".branch").allTextContents())
+      .toEqual(
+        [1, 2, 3].map((n) => expect.stringMatching(new RegExp(`^Text ${n} .+ first: best, step \\d+, temperature`))),
+      );
   });
 
   it("keeps the model that was chosen last, and knows the weights of a run that came meanwhile", async () => {
     const page = await openPage("/playground?run=first");
     const model = page.locator(".prompt-side select");
     await page.locator("optgroup[label=first]").waitFor({ state: "attached" });
-    expect(await model.inputValue()).toBe("runs/first/best");
+    await expect.poll(() => model.inputValue()).toBe("runs/first/best");
     await model.selectOption("runs/second/last");
     await page.getByRole("link", { name: "Runs" }).first().click();
     await page.getByRole("link", { name: "Playground" }).click();
     await page.waitForURL("**/playground?model=runs%2Fsecond%2Flast");
     await runToEnd("later", 8);
     await page.locator("optgroup[label=later]").waitFor({ state: "attached" });
-    expect(await model.inputValue()).toBe("runs/second/last");
+    await expect.poll(() => model.inputValue()).toBe("runs/second/last");
   });
 
   it("measures a pasted text", async () => {
@@ -163,12 +169,14 @@ describe.skipIf(missingChromium !== undefined)("the playground", () => {
     const { body } = await server.get<{ models: { key: string; name: string; weights: string }[] }>("models");
     const model = body.models.find(({ name, weights }) => name === "first" && weights === "best")?.key;
     const scored = await server.post<{ bitsPerByte: number }>("score", { model, text: "The cat sat." });
-    expect(await page.locator(".figure-value").first().textContent()).toBe(scored.body.bitsPerByte.toFixed(4));
+    await expect
+      .poll(() => page.locator(".figure-value").first().textContent())
+      .toBe(scored.body.bitsPerByte.toFixed(4));
     // The model predicts 11 of the 12 characters.
     await page.getByText("mean of 11 predicted tokens").waitFor();
     await page.getByText("No figure counts the first token").waitFor();
     await page.locator(".tokens .token").nth(3).click();
-    expect(await page.locator(".candidates li").count()).toBeGreaterThan(5);
+    await expect.poll(() => page.locator(".candidates li").count()).toBeGreaterThan(5);
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The ж cat sat on a ж hat ф.");
     await page.getByRole("button", { name: "Measure" }).click();
     await page.getByText("these characters of the text: ж ф").waitFor();

@@ -46,8 +46,8 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
 
     // The draft has been restored.
     await page.reload();
-    expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("200000");
-    expect(await page.getByRole("textbox", { name: "Text", exact: true }).inputValue()).toBe(catText);
+    await expect.poll(() => page.getByLabel("Steps", { exact: true }).inputValue()).toBe("200000");
+    await expect.poll(() => page.getByRole("textbox", { name: "Text", exact: true }).inputValue()).toBe(catText);
     await command.waitFor();
     await page.getByRole("button", { name: "Start the run" }).click();
     await page.waitForURL("**/runs/from-page");
@@ -55,7 +55,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await untilStep(page, 30);
     const early = await lastStep(page);
     await untilStep(page, early + 30);
-    expect(await inkOf(page)).toBeGreaterThan(1000);
+    await expect.poll(() => inkOf(page)).toBeGreaterThan(1000);
 
     const settings = page.locator(".chart-settings");
     await settings.getByText("Log", { exact: true }).click();
@@ -63,7 +63,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     expect(new URL(page.url()).search).toBe("?scale=log&x=tokens");
     await page.reload();
     await untilStep(page, early * 16);
-    expect(await page.getByRole("radio", { name: "Log" }).isChecked()).toBe(true);
+    await expect.poll(() => page.getByRole("radio", { name: "Log" }).isChecked()).toBe(true);
     await settings.getByText("Steps", { exact: true }).click();
 
     await untilStep(page, 101);
@@ -72,7 +72,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     // The last events may arrive after the state.
     const { step: stopped } = await server.summary("from-page");
     await untilStep(page, stopped);
-    expect(await lastStep(page)).toBe(stopped);
+    await expect.poll(() => lastStep(page)).toBe(stopped);
 
     await page.getByRole("button", { name: "Resume" }).click();
     await stateOf(page, "Training");
@@ -124,13 +124,13 @@ describe.skipIf(missingChromium !== undefined)("a connection that is lost", () =
     cable.pull();
     await page.getByText("The connection to the studio is lost").waitFor();
     await stateOf(page, "Studio unreachable");
-    expect(await page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
     // One banner says what happens and what to do.
-    expect(await page.getByText("npx foretoken studio").count()).toBe(1);
-    expect(await page.getByRole("alert").count()).toBe(0);
+    await expect.poll(() => page.getByText("npx foretoken studio").count()).toBe(1);
+    await expect.poll(() => page.getByRole("alert").count()).toBe(0);
     const lost = await lastStep(page);
     await server.until("unplugged", ({ step }) => step > lost + 40);
-    expect(await lastStep(page)).toBe(lost);
+    await expect.poll(() => lastStep(page)).toBe(lost);
     cable.plug();
     await untilStep(page, lost + 60);
     await page.getByText("The connection to the studio is lost").waitFor({ state: "detached" });

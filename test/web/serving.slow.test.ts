@@ -32,15 +32,19 @@ describe.skipIf(missingChromium !== undefined)("the page of the server for other
     await served.post("/v1/chat/completions", { ...asked, model: "gpt-4o" });
     const rows = page.locator(".last-requests tbody tr");
     await rows.nth(2).waitFor();
-    expect(await figure("Running").locator(".figure-value").textContent()).toBe("0");
-    expect(await figure("Answered").locator(".figure-value").textContent()).toBe("2");
-    expect(await figure("Not answered").textContent()).toBe("Not answered11 refused");
-    expect(await figure("Whole request").locator(".figure-note").textContent()).toMatch(/^median of 2, longest /u);
-    expect(await rows.nth(0).textContent()).toMatch(/Refused404, model not found/u);
-    expect(await rows.nth(1).textContent()).toMatch(
-      new RegExp(`talk/v1/chat/completions.*Answered200${usage.prompt_tokens}${usage.completion_tokens}.*ms$`, "u"),
-    );
-    expect(await page.locator("main").textContent()).not.toContain("who are you");
+    await expect.poll(() => figure("Running").locator(".figure-value").textContent()).toBe("0");
+    await expect.poll(() => figure("Answered").locator(".figure-value").textContent()).toBe("2");
+    await expect.poll(() => figure("Not answered").textContent()).toBe("Not answered11 refused");
+    await expect
+      .poll(() => figure("Whole request").locator(".figure-note").textContent())
+      .toMatch(/^median of 2, longest /u);
+    await expect.poll(() => rows.nth(0).textContent()).toMatch(/Refused404, model not found/u);
+    await expect
+      .poll(() => rows.nth(1).textContent())
+      .toMatch(
+        new RegExp(`talk/v1/chat/completions.*Answered200${usage.prompt_tokens}${usage.completion_tokens}.*ms$`, "u"),
+      );
+    await expect.poll(() => page.locator("main").textContent()).not.toContain("who are you");
   });
 
   it("is readable when it is dark or narrow", async () => {
@@ -56,12 +60,12 @@ describe.skipIf(missingChromium !== undefined)("the page of the server for other
     await page.locator(".head nav[data-more=left]").waitFor();
     await page.setViewportSize({ width: 1280, height: 900 });
     await page.locator(".head nav[data-more='']").waitFor();
-    expect(await edges()).toBe("");
+    await expect.poll(() => edges()).toBe("");
   });
 
   it("says how to start a server where none runs", async () => {
     const page = await openPlain?.("/server");
     await page?.locator(".command").getByText("npx foretoken studio --serve MODEL").waitFor();
-    expect(await page?.locator("[role=alert]").count()).toBe(0);
+    await expect.poll(() => page?.locator("[role=alert]").count()).toBe(0);
   });
 });

@@ -36,13 +36,15 @@ describe.skipIf(missingChromium !== undefined)("the page of a sweep", () => {
     await page.getByRole("link", { name: "rates" }).click();
     await page.waitForURL("**/sweeps/rates");
     await row(page, 3).locator("td").getByText("Not begun").waitFor();
-    expect(await page.locator("table.sweep tbody tr").count()).toBe(3);
+    await expect.poll(() => page.locator("table.sweep tbody tr").count()).toBe(3);
     for await (const event of swept()) if (event.type === "done") break;
     await page.getByRole("heading", { name: "Best setting: learningRate 0.02, dropout 0" }).waitFor();
-    const command = await page.locator(".winner .command code").textContent();
-    expect(command).toMatch(/^npx foretoken train --data .*cat\.txt --config .*rates\/winner\.json$/u);
-    expect(await row(page, 3).textContent()).toMatch(/Finished.*80 \/ 80.*best$/u);
-    expect(await inkOf(page)).toBeGreaterThan(1000);
+    const command = page.locator(".winner .command code");
+    await expect
+      .poll(() => command.textContent())
+      .toMatch(/^npx foretoken train --data .*cat\.txt --config .*rates\/winner\.json$/u);
+    await expect.poll(() => row(page, 3).textContent()).toMatch(/Finished.*80 \/ 80.*best$/u);
+    await expect.poll(() => inkOf(page)).toBeGreaterThan(1000);
     await row(page, 1)
       .getByRole("link", { name: /^seed 1/u })
       .click();
@@ -65,9 +67,8 @@ describe.skipIf(missingChromium !== undefined)("the page of a sweep", () => {
     await page.reload();
     await readings.first().waitFor();
     await page.locator(".reading-title").getByText("learningRate · dropout:", { exact: true }).waitFor();
-    expect((await readings.allTextContents()).every((label) => /^(?:1: 0\.00001|3: 0\.02) · 0$/u.test(label))).toBe(
-      true,
-    );
+    const isChosen = (label: string) => /^(?:1: 0\.00001|3: 0\.02) · 0$/u.test(label);
+    await expect.poll(async () => (await readings.allTextContents()).every(isChosen)).toBe(true);
   });
 
   it("is readable when it is dark or narrow", async () => {

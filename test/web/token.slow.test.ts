@@ -19,12 +19,12 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
     expect(new URL(page.url()).hash).toBe("");
     const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
-    expect(await kept()).toBe(token);
+    await expect.poll(() => kept()).toBe(token);
     // Any page can have a link with such an address.
     await page.goto("about:blank");
     await page.goto(new URL("/runs#token=another", server.address()).href);
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
-    expect(await kept()).toBe(token);
+    await expect.poll(() => kept()).toBe(token);
     expect(new URL(page.url()).hash).toBe("");
 
     // A correct token replaces a wrong token that is stored, for example from an earlier studio.
@@ -32,7 +32,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     await page.goto("about:blank");
     await page.goto(new URL(`/runs#token=${token}`, server.address()).href);
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
-    expect(await kept()).toBe(token);
+    await expect.poll(() => kept()).toBe(token);
   });
 
   it("is in the link that is copied, which opens the same view without a token that was kept", async () => {
@@ -50,17 +50,17 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     // A token that the server refuses is removed from the address and is not stored.
     await page.evaluate("location.hash = '#token=another'");
     await page.waitForFunction("location.hash === ''");
-    expect(await kept()).toBe(null);
+    await expect.poll(() => kept()).toBe(null);
     await page.evaluate(`location.hash = '#token=${token}'`);
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
-    expect(await kept()).toBe(token);
+    await expect.poll(() => kept()).toBe(token);
     expect(new URL(page.url()).hash).toBe("");
   });
 
   it("is missed in words", async () => {
     const page = await openPage("/runs");
     await page.getByText("add #token=… with the token to this address").waitFor();
-    expect(await page.getByRole("button", { name: "Copy link" }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: "Copy link" }).count()).toBe(0);
   });
 });
 
@@ -95,7 +95,7 @@ describe.skipIf(missingChromium !== undefined)("a studio that is started again w
     await start({ host: "0.0.0.0", port: Number(new URL(address).port), token });
     await stateOf(page, "Studio restarted");
     await page.getByText("Open the address that the studio printed").waitFor();
-    expect(await page.getByText("Time left").count()).toBe(0);
-    expect(await page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
+    await expect.poll(() => page.getByText("Time left").count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
   });
 });

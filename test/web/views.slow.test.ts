@@ -22,8 +22,8 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const last = await text.textContent();
     await slider.press("Home");
     await page.getByText("(1 of 10)").waitFor();
-    expect(await text.textContent()).not.toBe(last);
-    expect(await slider.getAttribute("aria-valuetext")).toBe("step 4, 1 of 10");
+    await expect.poll(() => text.textContent()).not.toBe(last);
+    await expect.poll(() => slider.getAttribute("aria-valuetext")).toBe("step 4, 1 of 10");
     await slider.press("ArrowRight");
     await page.getByText("(2 of 10)").waitFor();
     await page.reload();
@@ -34,22 +34,26 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const page = await openPage("/runs/first", { width: 390 });
     const top = async (selector: string): Promise<number> => (await page.locator(selector).boundingBox())?.y ?? 0;
     await page.locator(".samples .written").waitFor();
-    const [sample, small, figures] = [await top(".samples"), await top(".small-charts"), await top(".headline")];
-    expect(sample).toBeLessThan(small);
-    expect(sample).toBeGreaterThan(await top(".chart-340"));
+    await untilStep(page, 40);
+    await expect.poll(async () => (await top(".samples")) < (await top(".small-charts"))).toBe(true);
+    await expect.poll(async () => (await top(".samples")) > (await top(".chart-340"))).toBe(true);
+    const figures = await top(".headline");
     await page.getByRole("button", { name: "Extend" }).click();
-    const form = await page.locator(".extend-form").boundingBox();
-    expect((form?.y ?? 0) + (form?.height ?? 0)).toBeLessThan(await top(".headline"));
-    expect(await top(".headline")).toBeGreaterThan(figures);
+    const endOfForm = async (): Promise<number> => {
+      const form = await page.locator(".extend-form").boundingBox();
+      return (form?.y ?? Number.NaN) + (form?.height ?? Number.NaN);
+    };
+    await expect.poll(async () => (await endOfForm()) < (await top(".headline"))).toBe(true);
+    await expect.poll(() => top(".headline")).toBeGreaterThan(figures);
     await page.getByLabel("Total steps").press("Escape");
-    expect(await page.locator(".extend-form").count()).toBe(0);
+    await expect.poll(() => page.locator(".extend-form").count()).toBe(0);
   });
 
   it("breaks the lines of a command only between its words", async () => {
     const page = await openPage("/chat?run=first", { width: 390 });
     const command = page.locator(".command code").last();
     await command.waitFor();
-    expect(await command.textContent()).toMatch(/^npx foretoken train .* --lora\.rank 8$/);
+    await expect.poll(() => command.textContent()).toMatch(/^npx foretoken train .* --lora\.rank 8$/);
     const words = await command
       .locator(".word")
       .evaluateAll((all) =>
@@ -67,15 +71,17 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const chart = page.getByRole("slider", { name: /^Loss/ });
     await chart.press("Home");
     const { body } = await server.get<{ steps: { loss: readonly number[] } }>("runs/first/series");
-    expect(await chart.getAttribute("aria-valuetext")).toContain(`Steps 1: training ${body.steps.loss[0]?.toFixed(4)}`);
+    await expect
+      .poll(() => chart.getAttribute("aria-valuetext"))
+      .toContain(`Steps 1: training ${body.steps.loss[0]?.toFixed(4)}`);
     for (let i = 0; i < 6; i++) await chart.press("ArrowRight");
     const seventh = `Steps 7: training ${body.steps.loss[6]?.toFixed(4)}`;
-    expect(await chart.getAttribute("aria-valuetext")).toContain(seventh);
+    await expect.poll(() => chart.getAttribute("aria-valuetext")).toContain(seventh);
     // A new plot keeps the cursor: with other scales, and after its first drawing.
     for (const scale of ["Log", "Linear"]) {
       await page.getByText(scale, { exact: true }).first().click();
       await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
-      expect(await chart.getAttribute("aria-valuetext")).toContain(seventh);
+      await expect.poll(() => chart.getAttribute("aria-valuetext")).toContain(seventh);
     }
   });
 
@@ -106,12 +112,14 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("link", { name: "Compare 2 runs" }).click();
     const table = page.locator("table.differences");
     await table.waitFor();
-    const rows = await table.locator("tbody tr").allTextContents();
-    expect(rows).toContain("Steps4024");
-    expect(rows.some((row) => row.startsWith("Learning rate"))).toBe(true);
-    expect(rows.some((row) => row.startsWith("Layers"))).toBe(false);
+    const rows = () => table.locator("tbody tr").allTextContents();
+    await expect.poll(rows).toContain("Steps4024");
+    await expect.poll(async () => (await rows()).some((row) => row.startsWith("Learning rate"))).toBe(true);
+    expect((await rows()).some((row) => row.startsWith("Layers"))).toBe(false);
     await page.getByRole("slider", { name: /^Validation loss/ }).press("End");
-    expect(await page.locator(".chart-reading .reading-label").allTextContents()).toEqual(["first", "second"]);
+    await expect
+      .poll(() => page.locator(".chart-reading .reading-label").allTextContents())
+      .toEqual(["first", "second"]);
     await page.reload();
     await table.waitFor();
   });
@@ -120,9 +128,9 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const page = await openPage("/runs");
     const names = () => page.locator("table.runs .run-name").allTextContents();
     await page.getByRole("button", { name: "Steps" }).click();
-    expect((await names()).at(-1)).toBe("first");
+    await expect.poll(async () => (await names()).at(-1)).toBe("first");
     await page.getByRole("searchbox").fill("finished second");
-    expect(await names()).toEqual(["second"]);
+    await expect.poll(() => names()).toEqual(["second"]);
     await page.getByRole("button", { name: "Copy table" }).click();
     await page.getByText("Copied").waitFor();
     const copied = (await page.evaluate("navigator.clipboard.readText()")) as string;
@@ -135,16 +143,18 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
   it("says why a run failed", async () => {
     const page = await openPage("/runs/broken");
     await page.getByRole("alert").waitFor();
-    expect(await page.locator("[role=alert] b").textContent()).toMatch(
-      /^The (?:loss|gradient) became \S+ at step \d+\.$/,
-    );
+    await expect
+      .poll(() => page.locator("[role=alert] b").textContent())
+      .toMatch(/^The (?:loss|gradient) became \S+ at step \d+\.$/);
     await page.getByText("Details", { exact: true }).click();
     await page.getByText("must stay finite").waitFor();
-    expect(await page.locator("[role=alert] .command code").textContent()).toMatch(/^npx foretoken replay \S+$/);
+    await expect
+      .poll(() => page.locator("[role=alert] .command code").textContent())
+      .toMatch(/^npx foretoken replay \S+$/);
     await page.getByRole("link", { name: "New run with these settings" }).click();
     await page.waitForURL("**/new");
-    expect(await page.getByLabel("Learning rate", { exact: true }).inputValue()).toBe("1e+30");
-    expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("50");
+    await expect.poll(() => page.getByLabel("Learning rate", { exact: true }).inputValue()).toBe("1e+30");
+    await expect.poll(() => page.getByLabel("Steps", { exact: true }).inputValue()).toBe("50");
   });
 
   it("says what is wrong once, at its field and in its words, and marks the plan of the settings before", async () => {
@@ -154,11 +164,11 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Name", { exact: true }).fill("first");
     const alerts = page.getByRole("alert");
     await alerts.filter({ hasText: /^Must be new/ }).waitFor();
-    expect(await page.getByText("Must be new").count()).toBe(1);
+    await expect.poll(() => page.getByText("Must be new").count()).toBe(1);
     const name = page.getByLabel("Name", { exact: true });
-    expect(await name.getAttribute("aria-invalid")).toBe("true");
+    await expect.poll(() => name.getAttribute("aria-invalid")).toBe("true");
     const described = (await name.getAttribute("aria-describedby")) ?? "";
-    expect(await page.locator(`#${described}`).textContent()).toMatch(/^Must be new/);
+    await expect.poll(() => page.locator(`#${described}`).textContent()).toMatch(/^Must be new/);
     await page.locator(".old-plan").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first-again");
     await page.locator(".old-plan").waitFor({ state: "detached" });
@@ -167,42 +177,41 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Width", { exact: true }).fill("50");
     await page.getByLabel("Heads", { exact: true }).fill("3");
     await alerts.filter({ hasText: "Must be divisible by “Heads”" }).waitFor();
-    expect(await alerts.count()).toBe(1);
+    await expect.poll(() => alerts.count()).toBe(1);
     await page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = false");
     await page.getByRole("button", { name: "“Width”" }).click();
-    expect(await page.evaluate("document.activeElement.id")).toBe("field-model.nEmbd");
+    await expect.poll(() => page.evaluate("document.activeElement.id")).toBe("field-model.nEmbd");
     await page.getByRole("button", { name: "Take back Width" }).click();
     await page.getByRole("button", { name: "Take back Heads" }).click();
     await alerts.waitFor({ state: "detached" });
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat");
     await alerts.filter({ hasText: "Too short" }).waitFor();
-    expect(await alerts.textContent()).not.toContain("valFraction");
+    await expect.poll(() => alerts.textContent()).not.toContain("valFraction");
     await openFolds(page);
     await page.getByLabel("Name", { exact: true }).fill("a/b c");
     await page.getByLabel("Steps", { exact: true }).fill("0");
     await page.getByLabel("Seed", { exact: true }).fill("1.5");
     await alerts.nth(3).waitFor();
-    expect(await page.locator(".wrong-place").textContent()).toBe(
-      "No plan yet. Correct “Text”, “Name”, “Steps” and “Seed”.",
-    );
+    await expect
+      .poll(() => page.locator(".wrong-place").textContent())
+      .toBe("No plan yet. Correct “Text”, “Name”, “Steps” and “Seed”.");
   });
 
   it("begins a new run with its text, and then says what will happen", async () => {
     const page = await openPage("/new", { width: 390 });
     await page.getByText("Choose a text.", { exact: true }).waitFor();
-    expect(await page.getByLabel("Steps", { exact: true }).isVisible()).toBe(false);
+    await expect.poll(() => page.getByLabel("Steps", { exact: true }).isVisible()).toBe(false);
     await page.getByRole("radio", { name: "Moby-Dick" }).check();
     const plan = page.getByRole("complementary", { name: "Plan" });
     await plan.getByText("characters to learn from", { exact: false }).waitFor();
-    const told = await plan.locator(".facts").textContent();
-    expect(told).toMatch(
-      /parameters in \d+ layers.*read the text about [\d.]+ times.*with these settings, ended near 1\.\d\./u,
-    );
+    await expect
+      .poll(() => plan.locator(".facts").textContent())
+      .toMatch(/parameters in \d+ layers.*read the text about [\d.]+ times.*with these settings, ended near 1\.\d\./u);
     await plan.getByText(/^about \d+ (s|min|h)/u).waitFor();
-    expect(await page.getByLabel("Steps", { exact: true }).isVisible()).toBe(true);
-    expect(await page.getByLabel("Layers", { exact: true }).isVisible()).toBe(false);
+    await expect.poll(() => page.getByLabel("Steps", { exact: true }).isVisible()).toBe(true);
+    await expect.poll(() => page.getByLabel("Layers", { exact: true }).isVisible()).toBe(false);
     await page.reload();
-    expect(await page.getByRole("radio", { name: "Moby-Dick" }).isChecked()).toBe(true);
+    await expect.poll(() => page.getByRole("radio", { name: "Moby-Dick" }).isChecked()).toBe(true);
   });
 
   it("takes a file's text as the commands do, for a new run and for the lesson", async () => {
@@ -224,7 +233,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByText("foreign.txt is not UTF-8 text", { exact: false }).waitFor();
     await page.getByLabel("Open a file").setInputFiles(windows);
     await page.getByText("260 characters.", { exact: false }).waitFor();
-    expect(await page.getByText("is not UTF-8 text", { exact: false }).count()).toBe(0);
+    await expect.poll(() => page.getByText("is not UTF-8 text", { exact: false }).count()).toBe(0);
   });
 
   it("does a view's main action by Ctrl+Enter in any of its fields", async () => {
@@ -287,13 +296,13 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
         [row, chosen] as const,
       );
     await page.locator(".lesson").waitFor();
-    expect(await isIn(".head nav", "[aria-current]")).toBe(true);
+    await expect.poll(() => isIn(".head nav", "[aria-current]")).toBe(true);
     await page.goto(new URL("/inside?run=first&view=patching", page.url()).href);
     await page.locator(".segment.chosen").waitFor();
-    expect(await isIn(".segments", ".chosen")).toBe(true);
+    await expect.poll(() => isIn(".segments", ".chosen")).toBe(true);
     await page.getByRole("link", { name: "Runs" }).click();
     await page.locator("table.runs").waitFor();
-    expect(await isIn(".head nav", "[aria-current]")).toBe(true);
+    await expect.poll(() => isIn(".head nav", "[aria-current]")).toBe(true);
   });
 
   it("offers a run that ended early its planned end", async () => {
@@ -301,7 +310,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const page = await openPage("/runs/impatient");
     await page.getByText("1 evaluation did not improve the validation loss", { exact: false }).waitFor();
     await page.getByText("Extend", { exact: true }).click();
-    expect(await page.getByLabel("Total steps").inputValue()).toBe("60");
+    await expect.poll(() => page.getByLabel("Total steps").inputValue()).toBe("60");
     await page.getByText("The run ends early after 1 evaluation", { exact: false }).waitFor();
     const { step } = await server.summary("impatient");
     await page.getByRole("button", { name: "Continue to step 60" }).click();
@@ -323,14 +332,14 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await list.getByRole("link", { name: hostile, exact: true }).click();
     await list.getByRole("heading", { name: hostile }).waitFor();
     await list.getByText("</p><script>alert(2)</script>").waitFor();
-    expect(await list.locator("main img, main script, .samples b").count()).toBe(0);
-    expect(await list.title()).toBe(`${hostile} · Foretoken studio`);
+    await expect.poll(() => list.locator("main img, main script, .samples b").count()).toBe(0);
+    await expect.poll(() => list.title()).toBe(`${hostile} · Foretoken studio`);
     await list.getByRole("link", { name: "Runs" }).first().click();
     for (const name of [hostile, "first"]) await list.getByLabel(`Compare ${name}`).check();
     await list.getByRole("link", { name: "Compare 2 runs" }).click();
     await list.locator("table.differences").waitFor();
     await list.getByRole("link", { name: hostile, exact: true }).waitFor();
-    expect(await list.locator("main img").count()).toBe(0);
+    await expect.poll(() => list.locator("main img").count()).toBe(0);
   });
 
   it("keeps the switch to dark over a reload", async () => {
@@ -342,7 +351,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const dark = await ground();
     expect(dark).not.toBe(light);
     await page.reload();
-    expect(await ground()).toBe(dark);
+    await expect.poll(() => ground()).toBe(dark);
   });
 
   it("says in plain words that there is no such run", async () => {
