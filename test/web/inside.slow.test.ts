@@ -78,17 +78,23 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const values = body.maps.find(({ layer, head }) => layer === 1 && head === 0)?.values ?? [];
     expect(values.map((row) => row.length)).toEqual(Array.from(text, (_, i) => i + 1));
 
-    // The whole map must be inside the window, because a pointer outside the window reads nothing.
-    await page.evaluate("document.querySelector('.map-box').scrollIntoView({ block: 'center' })");
-    const box = await page.locator(".map-box canvas").boundingBox();
-    if (box === null) throw new Error("no map");
+    // The whole map must be inside the window, because a pointer outside the window reads nothing. The map moves when
+    // the page loads something above it.
+    const mapBox = async () => {
+      await page.evaluate("document.querySelector('.map-box').scrollIntoView({ block: 'center' })");
+      const found = await page.locator(".map-box canvas").boundingBox();
+      if (found === null) throw new Error("no map");
+      return found;
+    };
+    const { width, height } = await mapBox();
     const masked = await colorOf(page, "--sunk");
     const stripes = new Set<string>();
     const seen = { masked: 0, open: 0 };
-    const step = (Math.min(box.width, box.height) - 60) / 8;
+    const step = (Math.min(width, height) - 60) / 8;
     for (let row = 0; row < 8; row++) {
       for (let column = 0; column < 8; column++) {
         const [x, y] = [50 + column * step, 50 + row * step];
+        const box = await mapBox();
         const corners = [await readingAt(page, box.x + x - 2, box.y + y - 2)];
         corners.push(await readingAt(page, box.x + x + 2, box.y + y + 2));
         // A point on the border between two cells does not belong to either cell.

@@ -168,8 +168,10 @@ export const RunView = ({ name }: { readonly name: string }) => {
   useEffect(() => feed.close, [feed]);
   const run = feed.summary.value;
   const why = feed.failure.value;
-  // For a run that has ended, the view waits for all data. A run that has just begun has no data yet.
-  if (run === undefined || (!isLive(run) && feed.data.value === undefined && why === undefined)) {
+  // The view waits for the data, because data that came later would move the view's parts. A run that has just begun has
+  // no data yet.
+  const hasData = run !== undefined && (!isLive(run) || run.step > 0);
+  if (run === undefined || (hasData && feed.data.value === undefined && why === undefined)) {
     return (
       <section>
         <h1 class="run-title">{name}</h1>
