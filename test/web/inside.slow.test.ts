@@ -310,6 +310,8 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       );
       return readFile(await download.path());
     };
+    // The names of the models, with their steps, come in an answer of their own.
+    await expect.poll(() => page.locator(".inside-model select").inputValue()).toBe("kept");
     for (const name of names) {
       await page.getByRole("button", { name: `Save ${name} as SVG` }).waitFor();
       await page.locator(".computing span").waitFor({ state: "detached" });
