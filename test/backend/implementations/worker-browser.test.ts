@@ -12,6 +12,6 @@ afterAll(() => vi.unstubAllGlobals());
 test("a browser's worker that cannot begin reports it, or the one who waits for it would wait for ever", async () => {
   await import("#foretoken/backend/implementations/wasm/worker.browser.js");
   scope.onmessage?.({ data: { module: "no module", memory: undefined, thread: 1, stackTop: 0 } });
-  await vi.waitFor(() => expect(reported).toHaveBeenCalledWith(expect.any(TypeError)));
+  await vi.waitFor(() => expect(reported).toHaveBeenCalledWith(expect.any(TypeError)), 50_000);
   expect(posted).not.toHaveBeenCalled();
 });
